@@ -1,0 +1,3 @@
+//! Shows: replay, and what a store holds.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Means: node, workspace, task runner and owner; their policies, sweeps and providers.

@@ -1,0 +1,1 @@
+//! Doubts: virtual time, seeds, crashes, verdicts.

@@ -1,0 +1,1 @@
+//! Remembers: the stores, their byte format, and the suite that proves a store honest.

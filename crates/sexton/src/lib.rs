@@ -1,0 +1,1 @@
+//! Runs: the host on actix and tokio; clock, mailboxes, timers, effects, sweeps.
