@@ -11,16 +11,38 @@
 //! the order in which a message travels.
 
 pub mod key;
-pub mod time;
+mod time;
 pub mod limits;
 mod error;
 pub mod codec;
-pub mod batch;
-pub mod store;
+mod actor;
+mod status;
+mod turn;
+mod deadline;
+mod effect;
+mod inbox;
+mod row;
+mod event;
+mod destroy;
+mod batch;
+mod store;
+mod engine;
+pub mod query;
+pub mod audit;
 
+pub use actor::{Actor, Handler, Handlers, Kinds, Message};
 pub use batch::{Batch, Epoch, Sequence, Write};
+pub use deadline::{BackOff, Deadlines};
+pub use destroy::{ActorRecord, Destruction, Entry, Intent, Tombstone};
+pub use effect::{Answer, Debt, EffectId, Failure, Outcome, Owed};
+pub use engine::{Call, Engine, EngineFigures, Part, Release, Reply, Request, Switch, Turned};
 pub use error::{Error, ErrorKind, Refusal};
-pub use key::{ActorId, ActorRef, Shard};
+pub use event::{Event, What};
+pub use inbox::{Body, Gone, Mail};
+pub use key::{ActorId, ActorRef, IdError, Shard};
 pub use limits::Limits;
+pub use row::{DESTROYING, Row, RowRecord, RowView, Value};
+pub use status::Status;
 pub use store::{Fence, Position, Store, StoreFigures};
 pub use time::Timestamp;
+pub use turn::{Letter, Turn};

@@ -56,8 +56,8 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
-    fn add(self, wait: Duration) -> Self {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    fn add(self, rhs: Duration) -> Self {
+        let wait_ms = i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.0.saturating_add(wait_ms))
     }
 }
@@ -66,8 +66,8 @@ impl Add<Duration> for Timestamp {
 impl Sub<Duration> for Timestamp {
     type Output = Self;
 
-    fn sub(self, wait: Duration) -> Self {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    fn sub(self, rhs: Duration) -> Self {
+        let wait_ms = i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.0.saturating_sub(wait_ms))
     }
 }

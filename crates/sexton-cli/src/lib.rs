@@ -1,0 +1,17 @@
+//! Shows: replay, and what a store holds.
+//!
+//! ```text
+//! TRACE... --> trace --> (replay) --> report, series --> summary, html
+//!                            |
+//!                            +--> progress
+//! ```
+
+pub mod args;
+pub mod trace;
+pub mod generate;
+pub mod series;
+pub mod report;
+mod figures;
+mod html;
+pub mod summary;
+pub mod progress;

@@ -1,0 +1,516 @@
+//! The loop: event in, batch and outputs out.
+//!
+//! An engine owns a set of shards and every live actor in them. Whoever drives it hands in one
+//! request or asks for the next step, gets back what the turn wrote, submits that to the store
+//! *before the next call*, and lets replies, effects and events out once a flush has covered
+//! them (the output gate). The engine only reads from the store, and only what was submitted.
+//!
+//! Which step is next is a function of what is committed: the oldest mail, or the alarm that has
+//! been due the longest. So a recovered engine goes on exactly where the crashed one stopped,
+//! and the same inputs give the same turns (keeps G13).
+
+mod draft;
+mod slot;
+mod turns;
+mod mail;
+mod ring;
+mod settle;
+mod destruction;
+mod recover;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::actor::{Actor, Handler, Kinds, Live, Message};
+use crate::batch::{Batch, Sequence};
+use crate::deadline::Due;
+use crate::destroy::{Intent, Tombstone};
+use crate::effect::{EffectId, Owed};
+use crate::error::{Error, ErrorKind, Refusal};
+use crate::event::Event;
+use crate::key::{ActorId, MailOrder, Shard};
+use crate::limits::Limits;
+use crate::store::{Fence, Store};
+use crate::time::Timestamp;
+use crate::turn::{Recorder, lend};
+
+use self::draft::Draft;
+use self::slot::{Found, Slot};
+
+pub(crate) use self::recover::each;
+pub(crate) use self::slot::living as find_slot;
+pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
+
+/// What leaves when a turn is durable: a closure that hands somebody an answer.
+pub type Release = Box<dyn FnOnce() + Send>;
+
+/// Hands an answer to whoever asked.
+pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+
+/// What one step wrote and what shall leave once it is durable.
+#[derive(Default)]
+pub struct Turned {
+    /// What to submit; `None` if nothing changed.
+    pub batch: Option<Batch>,
+    /// Everything below may leave once the turns up to this order are durable.
+    pub gate: u64,
+    /// Answers.
+    pub releases: Vec<Release>,
+    /// Events, to be published in this order.
+    pub events: Vec<Event>,
+    /// Mail for shards of other engines, to be announced there at once.
+    pub notices: Vec<(MailOrder, ActorId)>,
+    /// Whose turn it was and what for, for traces and logs.
+    pub label: Option<(ActorId, String)>,
+    /// How late the alarm was that this turn rang, in milliseconds; `None` for other turns.
+    pub lateness_ms: Option<u64>,
+}
+
+impl fmt::Debug for Turned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turned")
+            .field("label", &self.label)
+            .field("gate", &self.gate)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call with its message and its caller, without their types.
+pub struct Call {
+    name: &'static str,
+    call: Box<dyn AnyCall>,
+}
+
+/// What the engine does with a call: run it on the actor, then answer its caller.
+trait AnyCall: Send {
+    fn run(&mut self, live: &mut dyn Live, record: &mut Recorder) -> Result<(), Refusal>;
+    fn answer(self: Box<Self>, result: Result<(), Error>) -> Release;
+}
+
+struct TypedCall<A, M: Message> {
+    message: Option<M>,
+    value: Option<M::Reply>,
+    reply: Reply<M::Reply>,
+    actor: PhantomData<fn(&A)>,
+}
+
+impl<A: Handler<M>, M: Message> AnyCall for TypedCall<A, M> {
+    fn run(&mut self, live: &mut dyn Live, record: &mut Recorder) -> Result<(), Refusal> {
+        let actor = live.as_any().downcast_mut::<A>();
+        let actor =
+            actor.ok_or_else(|| Refusal::new(format!("this actor is not of kind {}", A::KIND)))?;
+        let message = self.message.take().expect("a call runs once");
+        self.value = Some(lend(record, |turn| actor.handle(message, turn))?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), Error>) -> Release {
+        let Self { value, reply, .. } = *self;
+        let result = result.map(|()| value.expect("a call that ran has a value"));
+        Box::new(move || reply(result))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// A call of `message` on an actor of kind `A`.
+    pub fn new<A: Handler<M>, M: Message>(message: M, reply: Reply<M::Reply>) -> Self {
+        let call =
+            TypedCall::<A, M> { message: Some(message), value: None, reply, actor: PhantomData };
+        Self { name: M::NAME, call: Box::new(call) }
+    }
+}
+
+/// What somebody outside asks of an actor.
+pub enum Request {
+    /// Be born, without a parent.
+    Create {
+        /// What to begin with, encoded.
+        init: Vec<u8>,
+        /// Told the incarnation.
+        reply: Reply<u32>,
+    },
+    /// Take a message and answer.
+    Call(Call),
+    /// Go.
+    Destroy {
+        /// Why and by whose wish.
+        intent: Intent,
+        /// Whether to answer at the tombstone; else at the intent.
+        is_waiting: bool,
+        /// Told when it is durable.
+        reply: Reply<()>,
+    },
+    /// Try a debt, or a stuck destruction, now.
+    Retry {
+        /// Told when it is under way.
+        reply: Reply<()>,
+    },
+    /// Give up a debt, by name and for good.
+    Abandon {
+        /// The debt.
+        number: u64,
+        /// Why and by whose wish.
+        intent: Intent,
+        /// Told when it is durable.
+        reply: Reply<()>,
+    },
+}
+
+impl Request {
+    /// A request for the birth of an actor of kind `A`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if `init` cannot be encoded.
+    pub fn create<A: Actor>(init: &A::Init, reply: Reply<u32>) -> Result<Self, Error> {
+        let init = crate::codec::encode(init).map_err(|error| {
+            let message = format!("what {} begins with cannot be encoded", A::KIND);
+            Error::new(ErrorKind::Refused, message).with_source(error)
+        })?;
+        Ok(Self::Create { init, reply })
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create { .. } => "Create",
+            Self::Call(call) => call.name,
+            Self::Destroy { .. } => "Destroy",
+            Self::Retry { .. } => "Retry",
+            Self::Abandon { .. } => "Abandon",
+        })
+    }
+}
+
+/// What can be paused and resumed while an engine runs. Paused means late, never lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Goes on.
+    On,
+    /// Waits.
+    Paused,
+}
+
+/// Which shards are an engine's: those whose number leaves this remainder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The remainder.
+    pub index: u16,
+    /// The number of engines.
+    pub count: u16,
+}
+
+impl Part {
+    /// All shards in one engine.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Whether `shard` is in this part.
+    pub fn has(self, shard: Shard) -> bool {
+        shard.number() % self.count == self.index
+    }
+}
+
+/// How an engine stands, for gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineFigures {
+    /// Actors in memory.
+    pub live: usize,
+    /// Mail that was not taken yet.
+    pub mail: usize,
+    /// Alarms within the horizon.
+    pub alarms: usize,
+    /// Actors that owe an effect.
+    pub debtors: usize,
+}
+
+/// The deterministic engine of a part of a store's shards.
+pub struct Engine {
+    kinds: Kinds,
+    limits: Limits,
+    part: Part,
+    fences: BTreeMap<Shard, Fence>,
+    /// The order of the last turn.
+    order: u64,
+    /// Turns up to this order are durable.
+    durable: u64,
+    /// The time of the last commit before this engine was recovered.
+    recovered_at: Timestamp,
+    slots: BTreeMap<ActorId, Box<Slot>>,
+    recency: BTreeMap<u64, ActorId>,
+    stamp: u64,
+    mail: BTreeMap<MailOrder, ActorId>,
+    alarms: BTreeSet<(Timestamp, ActorId)>,
+    /// Alarms whose attempt is marked, waiting for the mark to be durable.
+    marked: Vec<(u64, Timestamp, ActorId)>,
+    /// Attempts that this engine has marked and not yet made.
+    marks: BTreeSet<(ActorId, Due)>,
+    /// Alarms before this are in `alarms`; later ones lie in the store.
+    horizon: Timestamp,
+    /// The first debt of each actor that owes, by when it may be tried and when it was recorded.
+    owed: BTreeMap<(Timestamp, u64), (ActorId, u64)>,
+    performing: BTreeMap<ActorId, u64>,
+    /// Destructions whose `on_destroy` panicked, and when to try again.
+    stuck: BTreeSet<(Timestamp, ActorId)>,
+    waiters: BTreeMap<ActorId, Vec<Reply<()>>>,
+    alarm_switch: Switch,
+    effect_switch: Switch,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("part", &self.part)
+            .field("order", &self.order)
+            .field("figures", &self.figures())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Does the next thing that is due at `now`, if there is any: a mail, an alarm.
+    ///
+    /// Oldest first, mail before alarms at one instant.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] or [`ErrorKind::Closed`] if the store cannot be read: the engine
+    /// must be recovered anew.
+    pub fn next(&mut self, now: Timestamp, store: &dyn Store) -> Result<Option<Turned>, Error> {
+        self.look_ahead(now, store)?;
+        let mail = self.mail.first_key_value().map(|(place, _)| place.at);
+        let alarm = match self.alarm_switch {
+            Switch::On => self.alarms.first().map(|(at, _)| *at).filter(|at| *at <= now),
+            Switch::Paused => None,
+        };
+        let stuck = self.stuck.first().map(|(at, _)| *at).filter(|at| *at <= now);
+        if let Some((at, id)) = stuck.and_then(|_| self.stuck.pop_first()) {
+            return self.resume_destruction(now.max(at), store, &id).map(Some);
+        }
+        match (mail, alarm) {
+            (Some(at), Some(due)) if due < at => self.ring_first(now, store).map(Some),
+            (Some(_), _) => self.take_first(now, store).map(Some),
+            (None, Some(_)) => self.ring_first(now, store).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// When there is something to do without further input; `None` if never.
+    ///
+    /// The end of the horizon counts: later alarms may lie in the store.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let mail = self.mail.first_key_value().map(|(place, _)| place.at);
+        let alarm = match self.alarm_switch {
+            Switch::On => self.alarms.first().map(|(at, _)| *at).or(Some(self.horizon)),
+            Switch::Paused => None,
+        };
+        let stuck = self.stuck.first().map(|(at, _)| *at);
+        [mail, alarm, stuck, self.next_debt()].into_iter().flatten().min()
+    }
+
+    /// When the next debt may be tried; `None` if nothing is owed that is not being performed.
+    pub fn next_debt(&self) -> Option<Timestamp> {
+        match self.effect_switch {
+            Switch::On => self.owed.first_key_value().map(|((at, _), _)| *at),
+            Switch::Paused => None,
+        }
+    }
+
+    /// The next effect to perform: due, and recorded by a turn that is durable.
+    ///
+    /// The oldest debt first; of one actor, one at a time. The caller performs it and brings
+    /// back the answer with [`answer`](Self::answer).
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn next_effect(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> Result<Option<Owed>, Error> {
+        if self.effect_switch == Switch::Paused {
+            return Ok(None);
+        }
+        loop {
+            let durable = self.durable;
+            let mut due = self.owed.range(..=(now, u64::MAX));
+            let Some((place, (id, number))) =
+                due.find(|((_, order), _)| *order <= durable).map(|(p, d)| (*p, d.clone()))
+            else {
+                return Ok(None);
+            };
+            self.owed.remove(&place);
+            let Found::Alive(slot) = self.checkout(now, store, &id)? else { continue };
+            let owed = slot.debts.get(&number).map(|debt| Owed {
+                id: EffectId { actor: slot.me(), number },
+                effect: debt.effect.clone(),
+                failures: debt.failures,
+                recorded_at: debt.recorded_at,
+            });
+            self.checkin(slot);
+            if owed.is_some() {
+                self.performing.insert(id, number);
+                return Ok(owed);
+            }
+        }
+    }
+
+    /// Says that all turns up to `order` are durable.
+    pub fn flushed(&mut self, order: u64) {
+        self.durable = self.durable.max(order);
+        let durable = self.durable;
+        let (ready, waiting) =
+            std::mem::take(&mut self.marked).into_iter().partition(|(order, ..)| *order <= durable);
+        self.marked = waiting;
+        self.alarms.extend(Vec::into_iter(ready).map(|(_, at, id)| (at, id)));
+    }
+
+    /// Whether anything waits for a flush before it can go on: an effect that is due, or an
+    /// attempt that was marked.
+    pub fn needs_flush(&self, now: Timestamp) -> bool {
+        if !self.marked.is_empty() {
+            return true;
+        }
+        let durable = self.durable;
+        self.effect_switch == Switch::On
+            && self.owed.range(..=(now, u64::MAX)).any(|((_, order), _)| *order > durable)
+    }
+
+    /// The order of the last turn that wrote anything.
+    pub fn order(&self) -> u64 {
+        self.order
+    }
+
+    /// The latest moment at which a turn had committed when this engine was recovered.
+    pub fn recovered_at(&self) -> Timestamp {
+        self.recovered_at
+    }
+
+    /// Pauses or resumes alarms. Destruction and the retries of debts are not alarms.
+    pub fn switch_alarms(&mut self, to: Switch) {
+        self.alarm_switch = to;
+    }
+
+    /// Pauses or resumes effects.
+    pub fn switch_effects(&mut self, to: Switch) {
+        self.effect_switch = to;
+    }
+
+    /// Announces mail that another engine put into an inbox of this one's shards.
+    pub fn notice(&mut self, place: MailOrder, to: ActorId) {
+        self.mail.insert(place, to);
+    }
+
+    /// How it stands.
+    pub fn figures(&self) -> EngineFigures {
+        EngineFigures {
+            live: self.slots.len(),
+            mail: self.mail.len(),
+            alarms: self.alarms.len() + self.marked.len(),
+            debtors: self.owed.len() + self.performing.len(),
+        }
+    }
+
+    /// Evicts actors that had no turn since `before`: they lie in the store, and cost nothing.
+    pub fn evict_idle(&mut self, before: Timestamp) {
+        while let Some((stamp, id)) = self.recency.first_key_value() {
+            if self.slots.get(id).is_some_and(|slot| slot.used_at >= before) {
+                break;
+            }
+            let stamp = *stamp;
+            if let Some(id) = self.recency.remove(&stamp) {
+                self.slots.remove(&id);
+            }
+        }
+    }
+
+    /// The tombstone under a name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn tombstone(store: &dyn Store, id: &ActorId) -> Result<Option<Tombstone>, Error> {
+        match slot::entry(store, id)? {
+            Some(crate::destroy::Entry::Tombstone(tombstone)) => Ok(Some(tombstone)),
+            Some(crate::destroy::Entry::Alive(_)) | None => Ok(None),
+        }
+    }
+
+    /// Takes an actor out of memory for a turn, reading it from the store if it is not there.
+    fn checkout(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+    ) -> Result<Found, Error> {
+        if let Some(mut slot) = self.slots.remove(id) {
+            self.recency.remove(&slot.stamp);
+            slot.used_at = now;
+            return Ok(Found::Alive(slot));
+        }
+        let mut found = slot::find(store, &self.kinds, id)?;
+        if let Found::Alive(slot) = &mut found {
+            slot.used_at = now;
+            // What was read may not be flushed yet: replies wait for all turns so far.
+            slot.last_order = self.order;
+        }
+        Ok(found)
+    }
+
+    /// Puts an actor back; above the limit the least recently used one is evicted.
+    fn checkin(&mut self, mut slot: Box<Slot>) {
+        self.stamp += 1;
+        slot.stamp = self.stamp;
+        self.recency.insert(self.stamp, slot.id.clone());
+        self.slots.insert(slot.id.clone(), slot);
+        while self.slots.len() > self.limits.live_actors_max.max(1) {
+            let Some((_, oldest)) = self.recency.pop_first() else { break };
+            self.slots.remove(&oldest);
+        }
+    }
+
+    fn draft(&self, id: &ActorId, now: Timestamp) -> Draft {
+        Draft::new(id.shard(), now, self.order + 1)
+    }
+
+    /// Makes a batch of a draft and brings what is in memory up to date with it.
+    fn commit(&mut self, draft: Draft, label: (ActorId, String)) -> Turned {
+        let mut turned = Turned { gate: self.order, label: Some(label), ..Turned::default() };
+        for place in &draft.taken {
+            self.mail.remove(place);
+        }
+        if draft.is_empty() {
+            return turned;
+        }
+        let fence = self.fences.entry(draft.shard).or_default();
+        self.order = draft.order;
+        turned.gate = draft.order;
+        turned.batch = Some(Batch {
+            shard: draft.shard,
+            epoch: fence.epoch,
+            expected: fence.sequence,
+            at: draft.now,
+            order: draft.order,
+            writes: draft.writes,
+        });
+        fence.sequence = Sequence(fence.sequence.0 + 1);
+        for (place, to) in draft.sent {
+            if self.part.has(to.shard()) {
+                self.mail.insert(place, to);
+            } else {
+                turned.notices.push((place, to));
+            }
+        }
+        turned.events = draft.events;
+        turned
+    }
+}

@@ -1,0 +1,187 @@
+//! Mail: taken oldest first, in the same commit as what it changes.
+
+use crate::codec;
+use crate::destroy::Intent;
+use crate::error::Error;
+use crate::event::What;
+use crate::inbox::{Body, Gone, Mail};
+use crate::key::{self, ActorId, MailOrder};
+use crate::store::Store;
+use crate::time::Timestamp;
+
+use super::draft::Draft;
+use super::slot::{Found, Slot, corrupt};
+use super::turns::{Unborn, intend};
+use super::{Engine, Turned};
+
+impl Engine {
+    /// Takes the oldest mail.
+    pub(super) fn take_first(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> Result<Turned, Error> {
+        let Some((place, to)) = self.mail.first_key_value().map(|(p, to)| (*p, to.clone())) else {
+            return Ok(Turned::default());
+        };
+        let Some(bytes) = store.get(&key::mail(&to, place))? else {
+            // A burial cleared this inbox between the notice and now.
+            self.mail.remove(&place);
+            return Ok(Turned::default());
+        };
+        let mail: Mail = codec::open(&bytes).map_err(|error| corrupt(&to, error))?;
+        let mut draft = self.draft(&to, now);
+        draft.take_mail(&to, place);
+        match self.checkout(now, store, &to)? {
+            Found::Alive(slot) => self.take_alive(store, (slot, draft), (place, mail)),
+            Found::Buried(_) | Found::Nothing => self.take_unliving(store, (&to, draft), &mail),
+        }
+    }
+
+    /// Mail for a name without a life: a birth, or a dead letter.
+    fn take_unliving(
+        &mut self,
+        store: &dyn Store,
+        at: (&ActorId, Draft),
+        mail: &Mail,
+    ) -> Result<Turned, Error> {
+        let (to, mut draft) = at;
+        let label = (to.clone(), mail.body.name().to_owned());
+        let Body::Create { init } = &mail.body else {
+            // Keeps G6: nothing that arrives at a tombstone runs anything.
+            draft.dead_letter(to, mail, "there is no such actor, or it was destroyed")?;
+            return Ok(self.commit(draft, label));
+        };
+        match self.be_born(store, to, (init, mail.from.as_ref()), &mut draft)? {
+            Ok(mut slot) => {
+                let turned = self.finish(&mut slot, draft, label)?;
+                self.checkin(slot);
+                Ok(turned)
+            }
+            Err(unborn) => {
+                refuse_birth((to, &mut draft), mail, &unborn)?;
+                Ok(self.commit(draft, label))
+            }
+        }
+    }
+
+    fn take_alive(
+        &mut self,
+        store: &dyn Store,
+        at: (Box<Slot>, Draft),
+        got: (MailOrder, Mail),
+    ) -> Result<Turned, Error> {
+        let (mut slot, mut draft) = at;
+        let (place, mail) = got;
+        let label = (slot.id.clone(), mail.body.name().to_owned());
+        let is_other_life = mail.incarnation.is_some_and(|life| life != slot.record.incarnation);
+        if is_other_life {
+            draft.dead_letter(&slot.id, &mail, "it was meant for another life of this name")?;
+        } else {
+            match &mail.body {
+                Body::Message { name, bytes } => {
+                    let message = (place, &mail, name.as_str(), bytes.as_slice());
+                    self.take_message(&mut slot, &mut draft, message)?;
+                }
+                Body::Create { .. } => {
+                    let is_yours = mail.from.is_some() && mail.from == slot.record.parent;
+                    let id = slot.id.clone();
+                    refuse_birth((&id, &mut draft), &mail, &Unborn::Exists { is_yours })?;
+                }
+                Body::Destroy { why, by } => {
+                    if mail.from == slot.record.parent {
+                        let intent = Intent { why: why.clone(), by: by.clone() };
+                        intend(&mut slot, &mut draft, intent)?;
+                    } else {
+                        draft.dead_letter(&slot.id, &mail, "only its parent may ask this way")?;
+                    }
+                }
+                Body::Advance => self.advance(store, &mut slot, &mut draft, None)?,
+                Body::Gone { child, end } => {
+                    self.take_gone(store, (&mut slot, &mut draft), (place, child, end))?;
+                }
+            }
+        }
+        self.end_mail_turn(slot, draft, label)
+    }
+
+    fn end_mail_turn(
+        &mut self,
+        mut slot: Box<Slot>,
+        draft: Draft,
+        label: (ActorId, String),
+    ) -> Result<Turned, Error> {
+        let is_burial = draft.is_burial();
+        let mut turned = self.finish(&mut slot, draft, label)?;
+        if is_burial {
+            self.release_waiters(&slot.id, &mut turned);
+        } else {
+            self.checkin(slot);
+        }
+        Ok(turned)
+    }
+
+    fn take_message(
+        &mut self,
+        slot: &mut Slot,
+        draft: &mut Draft,
+        message: (MailOrder, &Mail, &str, &[u8]),
+    ) -> Result<(), Error> {
+        let (place, mail, name, bytes) = message;
+        if slot.is_destroying() {
+            return draft.dead_letter(&slot.id, mail, "it is being destroyed");
+        }
+        let result = self.attempt(slot, draft, name, |live, record| {
+            record.from.clone_from(&mail.from);
+            live.on_message((name, bytes), record)
+        })?;
+        let Err(refusal) = result else { return Ok(()) };
+        // The refused turn changed nothing; the mail is taken all the same, and says why.
+        *draft = Draft::new(draft.shard, draft.now, draft.order);
+        draft.take_mail(&slot.id, place);
+        draft.dead_letter(&slot.id, mail, &refusal.reason)
+    }
+
+    /// A child is gone: the actor may react, and a destruction goes on.
+    fn take_gone(
+        &mut self,
+        store: &dyn Store,
+        at: (&mut Slot, &mut Draft),
+        gone: (MailOrder, &ActorId, &Gone),
+    ) -> Result<(), Error> {
+        let (slot, draft) = at;
+        let (place, child, end) = gone;
+        let result = self
+            .attempt(slot, draft, "gone", |live, record| live.on_child_gone(child, end, record))?;
+        if let Err(refusal) = result {
+            *draft = Draft::new(draft.shard, draft.now, draft.order);
+            draft.take_mail(&slot.id, place);
+            let text = format!("{child} is gone, and that was refused: {refusal}");
+            slot.publish(draft, What::Fact { name: "refused".to_owned(), text })?;
+        }
+        if let Gone::Unborn { is_yours: false, .. } = end {
+            draft.take(key::child(&slot.id, child));
+        }
+        if let Some(destruction) = &mut slot.record.destruction {
+            let was_asked = destruction.asked_up_to.as_ref().is_some_and(|last| child <= last);
+            if was_asked {
+                destruction.in_flight = destruction.in_flight.saturating_sub(1);
+            }
+            self.advance(store, slot, draft, Some(child))?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the parent, or the log, that there was no birth.
+fn refuse_birth(at: (&ActorId, &mut Draft), mail: &Mail, unborn: &Unborn) -> Result<(), Error> {
+    let (child, draft) = at;
+    let why = unborn.error(child).to_string();
+    draft.dead_letter(child, mail, &why)?;
+    let Some(parent) = &mail.from else { return Ok(()) };
+    let is_yours = matches!(unborn, Unborn::Exists { is_yours: true });
+    let end = Gone::Unborn { why, is_yours };
+    let body = Body::Gone { child: child.clone(), end };
+    let mail = Mail { from: None, incarnation: Some(parent.incarnation), body };
+    draft.send(&parent.id, &mail)
+}

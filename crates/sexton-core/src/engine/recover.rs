@@ -1,0 +1,132 @@
+//! A store read back: what is owed, what lies in inboxes, what rings soon; no actor is loaded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::actor::Kinds;
+use crate::codec;
+use crate::effect::Debt;
+use crate::error::Error;
+use crate::key::{self, ActorId, Parsed, Shard, Table};
+use crate::limits::Limits;
+use crate::row::DESTROYING;
+use crate::store::{Fence, Store};
+use crate::time::Timestamp;
+
+use super::slot::corrupt;
+use super::{Engine, Part, Switch};
+
+/// The most records of a table that one page of recovery reads. Chosen: memory stays bounded.
+const PAGE: usize = 10_000;
+
+impl Engine {
+    /// Takes up a part of a store where its last owner stopped.
+    ///
+    /// `fences` are what [`Store::claim`] returned. Reads what is pending (mail, debts, stuck
+    /// destructions, the alarms of the horizon), and no actor's record: opening costs what is
+    /// pending, not what is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a pending record cannot be read.
+    pub fn recover(
+        kinds: Kinds,
+        limits: Limits,
+        store: &dyn Store,
+        from: (Part, &[(Shard, Fence)]),
+    ) -> Result<Self, Error> {
+        let (part, fences) = from;
+        let order = fences.iter().map(|(_, fence)| fence.order).max().unwrap_or(0);
+        let recovered_at =
+            fences.iter().map(|(_, fence)| fence.at).max().unwrap_or(Timestamp::ZERO);
+        let mut engine = Self {
+            kinds,
+            limits,
+            part,
+            fences: fences.iter().filter(|(shard, _)| part.has(*shard)).copied().collect(),
+            order,
+            durable: order,
+            recovered_at,
+            slots: BTreeMap::new(),
+            recency: BTreeMap::new(),
+            stamp: 0,
+            mail: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            marked: Vec::new(),
+            marks: BTreeSet::new(),
+            horizon: Timestamp::MIN,
+            owed: BTreeMap::new(),
+            performing: BTreeMap::new(),
+            stuck: BTreeSet::new(),
+            waiters: BTreeMap::new(),
+            alarm_switch: Switch::On,
+            effect_switch: Switch::On,
+        };
+        for shard in Shard::all().filter(|shard| part.has(*shard)) {
+            engine.recover_mail(store, shard)?;
+            engine.recover_debts(store, shard)?;
+        }
+        engine.recover_stuck(store)?;
+        engine.look_ahead(recovered_at, store)?;
+        Ok(engine)
+    }
+
+    fn recover_mail(&mut self, store: &dyn Store, shard: Shard) -> Result<(), Error> {
+        each(store, &key::prefix(shard, Table::Inbox), |at, _| {
+            if let Some(Parsed::Inbox(to, place)) = key::parse(at) {
+                self.mail.insert(place, to);
+            }
+            Ok(())
+        })
+    }
+
+    /// Lines up the first debt of each actor that owes.
+    fn recover_debts(&mut self, store: &dyn Store, shard: Shard) -> Result<(), Error> {
+        let mut last: Option<ActorId> = None;
+        each(store, &key::prefix(shard, Table::Debt), |at, bytes| {
+            let Some(Parsed::Debt(id, number)) = key::parse(at) else { return Ok(()) };
+            if last.as_ref() != Some(&id) {
+                let debt: Debt = codec::open(bytes).map_err(|error| corrupt(&id, error))?;
+                self.owed.insert((debt.next_at, debt.order), (id.clone(), number));
+                last = Some(id);
+            }
+            Ok(())
+        })
+    }
+
+    /// Destructions whose `on_destroy` failed have no mail that would wake them.
+    fn recover_stuck(&mut self, store: &dyn Store) -> Result<(), Error> {
+        let kinds: Vec<&'static str> = self.kinds.names().collect();
+        for kind in kinds {
+            each(store, &key::rows(kind, DESTROYING), |at, bytes| {
+                let Some(Parsed::Row(id, _)) = key::parse(at) else { return Ok(()) };
+                let row: crate::row::RowRecord =
+                    codec::open(bytes).map_err(|error| corrupt(&id, error))?;
+                if row.stalled.is_some() && self.part.has(id.shard()) {
+                    self.stuck.insert((self.recovered_at, id));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Calls `visit` for every record under `prefix`, page by page.
+pub(crate) fn each(
+    store: &dyn Store,
+    prefix: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let end = key::end_of(prefix);
+    let mut start = prefix.to_vec();
+    loop {
+        let page = store.scan(&start, &end, PAGE)?;
+        for (at, bytes) in &page {
+            visit(at, bytes)?;
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => start = [last.as_slice(), &[0]].concat(),
+            Some(_) | None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! An actor in memory: its state, its record, its debts and the row that was last committed.
+
+use std::collections::BTreeMap;
+
+use crate::actor::{Kinds, Live};
+use crate::codec::{self, CodecError};
+use crate::deadline::{self, Due};
+use crate::destroy::{ActorRecord, Entry, Tombstone};
+use crate::effect::Debt;
+use crate::error::{Error, ErrorKind};
+use crate::event::What;
+use crate::key::{self, ActorId, ActorRef, Parsed};
+use crate::limits::FAILURES_BEFORE_STALLED;
+use crate::row::{DESTROYING, RowRecord};
+use crate::store::Store;
+use crate::time::Timestamp;
+
+use super::draft::{Draft, End};
+
+pub(crate) struct Slot {
+    pub(crate) id: ActorId,
+    pub(crate) live: Box<dyn Live>,
+    pub(crate) record: ActorRecord,
+    pub(crate) debts: BTreeMap<u64, Debt>,
+    /// The committed status, by name.
+    pub(crate) status: &'static str,
+    /// The committed row; `None` before the first commit.
+    pub(crate) row: Option<(String, RowRecord)>,
+    /// The order of the last turn that wrote it: replies of later reads wait for that.
+    pub(crate) last_order: u64,
+    pub(crate) used_at: Timestamp,
+    pub(crate) stamp: u64,
+}
+
+/// What lies under a name.
+pub(crate) enum Found {
+    Alive(Box<Slot>),
+    Buried(Tombstone),
+    Nothing,
+}
+
+pub(crate) fn corrupt(id: &ActorId, error: CodecError) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the record of {id} cannot be read")).with_source(error)
+}
+
+/// Reads the entry under a name.
+pub(crate) fn entry(store: &dyn Store, id: &ActorId) -> Result<Option<Entry>, Error> {
+    match store.get(&key::actor(id))? {
+        Some(bytes) => codec::open(&bytes).map(Some).map_err(|error| corrupt(id, error)),
+        None => Ok(None),
+    }
+}
+
+/// Reads the debts of an actor, in order.
+pub(crate) fn debts(store: &dyn Store, id: &ActorId) -> Result<BTreeMap<u64, Debt>, Error> {
+    let prefix = key::debts(id);
+    let mut debts = BTreeMap::new();
+    for (at, bytes) in store.scan(&prefix, &key::end_of(&prefix), usize::MAX)? {
+        if let Some(Parsed::Debt(_, number)) = key::parse(&at) {
+            let debt = codec::open(&bytes).map_err(|error| corrupt(id, error))?;
+            debts.insert(number, debt);
+        }
+    }
+    Ok(debts)
+}
+
+/// Reads what lies under a name; a tombstone is seen before any state is decoded (G6).
+pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Found, Error> {
+    let record = match entry(store, id)? {
+        Some(Entry::Alive(record)) => *record,
+        Some(Entry::Tombstone(tombstone)) => return Ok(Found::Buried(tombstone)),
+        None => return Ok(Found::Nothing),
+    };
+    let live = load(kinds, id, &record)?;
+    let debts = if record.debts_open > 0 { debts(store, id)? } else { BTreeMap::new() };
+    let mut slot = Slot {
+        id: id.clone(),
+        status: live.status(),
+        live,
+        record,
+        debts,
+        row: None,
+        last_order: 0,
+        used_at: Timestamp::ZERO,
+        stamp: 0,
+    };
+    slot.row = Some(slot.current_row());
+    Ok(Found::Alive(Box::new(slot)))
+}
+
+/// The actor under a name, if it lives.
+pub(crate) fn living(
+    store: &dyn Store,
+    kinds: &Kinds,
+    id: &ActorId,
+) -> Result<Option<Box<Slot>>, Error> {
+    match find(store, kinds, id)? {
+        Found::Alive(slot) => Ok(Some(slot)),
+        Found::Buried(_) | Found::Nothing => Ok(None),
+    }
+}
+
+fn load(kinds: &Kinds, id: &ActorId, record: &ActorRecord) -> Result<Box<dyn Live>, Error> {
+    let table = kinds.table(id.kind()).ok_or_else(|| {
+        Error::new(ErrorKind::Corrupt, format!("{id} is of a kind that this program does not know"))
+    })?;
+    (table.load)(record.state_version, &record.state).map_err(|error| corrupt(id, error))
+}
+
+impl Slot {
+    pub(crate) fn me(&self) -> ActorRef {
+        ActorRef { id: self.id.clone(), incarnation: self.record.incarnation }
+    }
+
+    pub(crate) fn is_destroying(&self) -> bool {
+        self.record.destruction.is_some()
+    }
+
+    /// Back to the committed state, after a turn that was refused. Keeps G1.
+    pub(crate) fn restore(&mut self, kinds: &Kinds) -> Result<(), Error> {
+        self.live = load(kinds, &self.id, &self.record)?;
+        Ok(())
+    }
+
+    pub(crate) fn publish(&mut self, draft: &mut Draft, what: What) -> Result<(), Error> {
+        self.record.events += 1;
+        draft.end = End::Changed;
+        draft.publish(&self.me(), self.record.events, what)
+    }
+
+    pub(crate) fn due(&self) -> Result<Vec<Due>, Error> {
+        if self.is_destroying() {
+            return Ok(Vec::new());
+        }
+        self.live.deadlines().map_err(|error| corrupt(&self.id, error))
+    }
+
+    /// The row that the state and the record make now, with the changes' times as recorded.
+    fn current_row(&self) -> (String, RowRecord) {
+        let status = if self.is_destroying() { DESTROYING } else { self.live.status() };
+        let row = RowRecord {
+            incarnation: self.record.incarnation,
+            parent: self.record.parent.clone(),
+            created_at: self.record.created_at,
+            status_since: self.record.status_since,
+            changed_at: self.record.changed_at,
+            stalled: self.record.stalled.clone(),
+            row: self.live.row(),
+        };
+        (status.to_owned(), row)
+    }
+
+    /// The mark of a stalled actor goes when nothing fails as often any more.
+    fn refresh_stalled(&mut self) {
+        let is_stuck = |failures: u32| failures >= FAILURES_BEFORE_STALLED;
+        let deadline = self.record.back_offs.iter().any(|back_off| is_stuck(back_off.failures));
+        let debt = self.debts.values().any(|debt| is_stuck(debt.failures));
+        let destruction = self.record.destruction.as_ref();
+        let is_unreleased = destruction.is_some_and(|it| it.failures > 0 && !it.is_released);
+        if !deadline && !debt && !is_unreleased {
+            self.record.stalled = None;
+        }
+    }
+
+    /// Marks it stalled, with an event, unless it is so already.
+    pub(crate) fn stall(&mut self, draft: &mut Draft, why: String) -> Result<(), Error> {
+        if self.record.stalled.is_none() {
+            self.record.stalled = Some(why.clone());
+            self.publish(draft, What::Stalled { why })?;
+        }
+        Ok(())
+    }
+
+    /// Writes what every committed turn writes: alarm, row where it changed, and the record.
+    pub(crate) fn conclude(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        let due = self.due()?;
+        self.record.back_offs.retain(|back_off| due.iter().any(|due| back_off.is_for(due)));
+        self.refresh_stalled();
+        let alarm = deadline::earliest(&due, &self.record.back_offs);
+        if alarm != self.record.alarm {
+            self.disarm(draft);
+            if let Some(at) = alarm {
+                draft.put(key::alarm(&self.id, at), &())?;
+            }
+            self.record.alarm = alarm;
+        }
+        self.status = self.live.status();
+        self.conclude_row(draft)?;
+        self.record.turns += 1;
+        self.last_order = draft.order;
+        // Written by hand and not as an `Entry`, whose box would have to own the record.
+        draft.put(key::actor(&self.id), &EntryRef::Alive(&self.record))
+    }
+
+    pub(crate) fn disarm(&mut self, draft: &mut Draft) {
+        if let Some(at) = self.record.alarm.take() {
+            draft.disarmed = Some(at);
+            draft.take(key::alarm(&self.id, at));
+        }
+    }
+
+    /// Keeps G11: the row is the committed state's, and `changed_at` moves with its content.
+    fn conclude_row(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        let (status, mut row) = self.current_row();
+        let old_status = self.row.as_ref().map(|(status, _)| status.as_str());
+        if old_status != Some(&status) {
+            row.status_since = draft.now;
+        }
+        let is_same = self.row.as_ref().is_some_and(|(s, r)| *s == status && *r == row);
+        if is_same {
+            return Ok(());
+        }
+        row.changed_at = draft.now;
+        self.record.changed_at = draft.now;
+        self.record.status_since = row.status_since;
+        if let Some(old) = old_status.filter(|old| *old != status) {
+            draft.take(key::row(&self.id, old));
+        }
+        draft.put(key::row(&self.id, &status), &row)?;
+        self.row = Some((status, row));
+        Ok(())
+    }
+}
+
+/// An [`Entry`] that borrows its record; encodes to the same bytes.
+#[derive(serde::Serialize)]
+enum EntryRef<'a> {
+    Alive(&'a ActorRecord),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_borrowed_entry_has_the_bytes_of_an_owned_one() {
+        let record = ActorRecord {
+            incarnation: 1,
+            parent: None,
+            created_at: Timestamp::ZERO,
+            status_since: Timestamp::ZERO,
+            changed_at: Timestamp::ZERO,
+            turns: 3,
+            effects: 0,
+            events: 1,
+            debts_open: 0,
+            back_offs: Vec::new(),
+            alarm: None,
+            stalled: None,
+            destruction: None,
+            state_version: 1,
+            state: vec![1, 2, 3],
+        };
+        let borrowed = codec::encode(&EntryRef::Alive(&record)).unwrap();
+        assert_eq!(borrowed, codec::encode(&Entry::Alive(Box::new(record))).unwrap());
+    }
+}

@@ -1,0 +1,488 @@
+//! A turn: the handler runs, and what it recorded becomes writes, or nothing does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::actor::Live;
+use crate::destroy::{ActorRecord, Destruction, Intent};
+use crate::effect::Debt;
+use crate::error::{Error, ErrorKind, Refusal};
+use crate::event::What;
+use crate::inbox::{Body, Mail};
+use crate::key::{self, ActorId, ActorRef};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::turn::Recorder;
+
+use super::draft::{Draft, End};
+use super::slot::{Found, Slot, corrupt};
+use super::{Call, Engine, Release, Reply, Request, Turned};
+
+/// How a turn ended that did not fail as a whole: refused, or with what it writes.
+pub(super) type Attempt = Result<Result<(), Refusal>, Error>;
+
+/// Runs a handler; a panic costs its turn and nothing else.
+pub(super) fn guard<R>(step: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without words".to_owned());
+        Err(Refusal::new(format!("the handler panicked: {text}")))
+    })
+}
+
+impl Engine {
+    /// Does what somebody outside asks of an actor.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next); whatever concerns the caller only is in the reply.
+    pub fn request(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+        request: Request,
+    ) -> Result<Turned, Error> {
+        match request {
+            Request::Create { init, reply } => self.create(now, store, id, (&init, reply)),
+            Request::Call(call) => self.call(now, store, id, call),
+            Request::Destroy { intent, is_waiting, reply } => {
+                let reply = if is_waiting {
+                    DestroyReply::AtTombstone(reply)
+                } else {
+                    DestroyReply::AtIntent(reply)
+                };
+                self.request_destroy(now, store, id, (intent, reply))
+            }
+            Request::Retry { reply } => self.retry(now, store, id, reply),
+            Request::Abandon { number, intent, reply } => {
+                self.abandon(now, store, id, (number, intent, reply))
+            }
+        }
+    }
+
+    /// An answer to a caller that needs no turn of its own.
+    pub(super) fn answer_only<T: Send + 'static>(
+        &self,
+        id: &ActorId,
+        reply: Reply<T>,
+        result: Result<T, Error>,
+    ) -> Turned {
+        self.release_only((id.clone(), "answer".to_owned()), Box::new(move || reply(result)))
+    }
+
+    fn call(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+        call: Call,
+    ) -> Result<Turned, Error> {
+        let Call { name, mut call } = call;
+        let label = (id.clone(), name.to_owned());
+        let mut slot = match self.checkout(now, store, id)? {
+            Found::Alive(slot) if !slot.is_destroying() => slot,
+            Found::Alive(slot) => {
+                self.checkin(slot);
+                return Ok(self.release_only(label, call.answer(Err(destroyed(id)))));
+            }
+            Found::Buried(_) => {
+                return Ok(self.release_only(label, call.answer(Err(destroyed(id)))));
+            }
+            Found::Nothing => {
+                return Ok(self.release_only(label, call.answer(Err(not_found(id)))));
+            }
+        };
+        let mut draft = self.draft(id, now);
+        let result =
+            self.attempt(&mut slot, &mut draft, name, |live, record| call.run(live, record))?;
+        let mut turned = if result.is_ok() {
+            self.finish(&mut slot, draft, label)?
+        } else {
+            Turned { label: Some(label), ..Turned::default() }
+        };
+        // A turn that changed nothing waits for the turns that it read, not for later ones.
+        turned.gate = slot.last_order;
+        let result = result.map_err(|refusal| {
+            Error::new(ErrorKind::Refused, format!("{id} refused {name}: {refusal}"))
+        });
+        turned.releases.push(call.answer(result));
+        self.checkin(slot);
+        Ok(turned)
+    }
+
+    fn release_only(&self, label: (ActorId, String), release: Release) -> Turned {
+        Turned {
+            gate: self.order,
+            label: Some(label),
+            releases: vec![release],
+            ..Turned::default()
+        }
+    }
+
+    /// Runs a handler on an actor. On a refusal everything is as before (keeps G1).
+    pub(super) fn attempt(
+        &self,
+        slot: &mut Slot,
+        draft: &mut Draft,
+        cause: &str,
+        step: impl FnOnce(&mut dyn Live, &mut Recorder) -> Result<(), Refusal>,
+    ) -> Attempt {
+        let mut record = recorder(slot, draft.now);
+        let live = slot.live.as_mut();
+        let result = guard(|| step(live, &mut record)).and_then(|()| self.check(slot, &record));
+        match result {
+            Ok(()) => {
+                self.absorb(slot, record, cause, draft)?;
+                Ok(Ok(()))
+            }
+            Err(refusal) => {
+                slot.restore(&self.kinds)?;
+                Ok(Err(refusal))
+            }
+        }
+    }
+
+    /// What would refuse the turn although its handler did not.
+    fn check(&self, slot: &Slot, record: &Recorder) -> Result<(), Refusal> {
+        if let Some(fault) = &record.fault {
+            return Err(Refusal::new(fault.clone()));
+        }
+        if record.len() > self.limits.records_per_turn_max {
+            let (n, max) = (record.len(), self.limits.records_per_turn_max);
+            return Err(Refusal::new(format!(
+                "the turn records {n} things, and {max} are allowed"
+            )));
+        }
+        let n_debts = slot.debts.len() + record.effects.len();
+        if n_debts > self.limits.debts_per_actor_max {
+            let max = self.limits.debts_per_actor_max;
+            return Err(Refusal::new(format!(
+                "it would owe {n_debts} effects, and {max} are allowed"
+            )));
+        }
+        if slot.is_destroying() && !record.births.is_empty() {
+            return Err(Refusal::new("what is being destroyed creates nothing"));
+        }
+        // Keeps G9: a transition that the table lacks changes nothing.
+        let (from, to) = (slot.status, slot.live.status());
+        if !slot.live.allows(from, to) {
+            return Err(Refusal::new(format!("its lifecycle has no transition {from} -> {to}")));
+        }
+        Ok(())
+    }
+
+    /// Turns what was recorded into writes. Nothing here can refuse any more.
+    fn absorb(
+        &self,
+        slot: &mut Slot,
+        record: Recorder,
+        cause: &str,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let state = slot.live.encode().map_err(|error| corrupt(&slot.id, error))?;
+        if state == slot.record.state && record.is_empty() {
+            return Ok(());
+        }
+        slot.record.state = state;
+        slot.record.state_version = self.state_version(&slot.id);
+        let (from, to) = (slot.status, slot.live.status());
+        if from != to {
+            let what = What::Transition {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                cause: cause.to_owned(),
+            };
+            slot.publish(draft, what)?;
+        }
+        for (name, text) in record.facts {
+            slot.publish(draft, What::Fact { name, text })?;
+        }
+        for effect in record.effects {
+            owe(slot, draft, effect)?;
+        }
+        let me = slot.me();
+        for letter in record.letters {
+            let body = Body::Message { name: letter.name, bytes: letter.bytes };
+            let mail = Mail { from: Some(me.clone()), incarnation: letter.incarnation, body };
+            draft.send(&letter.to, &mail)?;
+        }
+        for (child, init) in record.births {
+            draft.put(key::child(&me.id, &child), &())?;
+            let mail =
+                Mail { from: Some(me.clone()), incarnation: None, body: Body::Create { init } };
+            draft.send(&child, &mail)?;
+        }
+        if let Some(intent) = record.intent {
+            intend(slot, draft, intent)?;
+        }
+        draft.end = End::Changed;
+        Ok(())
+    }
+
+    fn state_version(&self, id: &ActorId) -> u16 {
+        self.kinds.table(id.kind()).map_or(1, |table| table.state_version)
+    }
+
+    /// Ends a turn: writes the record if it changed, and keeps the agenda up to date.
+    pub(super) fn finish(
+        &mut self,
+        slot: &mut Slot,
+        mut draft: Draft,
+        label: (ActorId, String),
+    ) -> Result<Turned, Error> {
+        let alarm = slot.record.alarm;
+        match draft.end {
+            End::AsBefore => {}
+            End::Changed => {
+                slot.conclude(&mut draft)?;
+                self.rearm(&slot.id, alarm, slot.record.alarm);
+            }
+            End::Buried => self.rearm(&slot.id, draft.disarmed, None),
+        }
+        self.line_up(slot);
+        Ok(self.commit(draft, label))
+    }
+
+    /// Keeps the alarms in memory in step with a record's.
+    pub(super) fn rearm(&mut self, id: &ActorId, from: Option<Timestamp>, to: Option<Timestamp>) {
+        if let Some(at) = from {
+            self.alarms.remove(&(at, id.clone()));
+        }
+        if let Some(at) = to.filter(|at| *at < self.horizon) {
+            self.alarms.insert((at, id.clone()));
+        }
+    }
+
+    /// Puts the first debt of an actor in line, unless one of its debts is being performed.
+    pub(super) fn line_up(&mut self, slot: &Slot) {
+        if self.performing.contains_key(&slot.id) {
+            return;
+        }
+        if let Some((number, debt)) = slot.debts.first_key_value() {
+            self.owed.insert((debt.next_at, debt.order), (slot.id.clone(), *number));
+        }
+    }
+
+    fn create(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+        birth: (&[u8], Reply<u32>),
+    ) -> Result<Turned, Error> {
+        let (init, reply) = birth;
+        let mut draft = self.draft(id, now);
+        match self.be_born(store, id, (init, None), &mut draft)? {
+            Ok(mut slot) => {
+                let incarnation = slot.record.incarnation;
+                let label = (id.clone(), "create".to_owned());
+                let mut turned = self.finish(&mut slot, draft, label)?;
+                self.checkin(slot);
+                turned.releases.push(Box::new(move || reply(Ok(incarnation))));
+                Ok(turned)
+            }
+            Err(unborn) => Ok(self.answer_only(id, reply, Err(unborn.error(id)))),
+        }
+    }
+
+    /// Makes a new actor of what it begins with, or says why there is none.
+    pub(super) fn be_born(
+        &mut self,
+        store: &dyn Store,
+        id: &ActorId,
+        from: (&[u8], Option<&ActorRef>),
+        draft: &mut Draft,
+    ) -> Result<Result<Box<Slot>, Unborn>, Error> {
+        let (init, parent) = from;
+        let incarnation = match self.checkout(draft.now, store, id)? {
+            Found::Nothing => 1,
+            Found::Alive(slot) => {
+                let is_yours = parent.is_some() && slot.record.parent.as_ref() == parent;
+                self.checkin(slot);
+                return Ok(Err(Unborn::Exists { is_yours }));
+            }
+            Found::Buried(tombstone) => match self.limits.tombstone_retention {
+                Some(rest) if tombstone.at + rest <= draft.now => tombstone.incarnation + 1,
+                // Keeps G6: by default a name with a tombstone is never live again.
+                Some(_) | None => return Ok(Err(Unborn::Destroyed)),
+            },
+        };
+        let Some(table) = self.kinds.table(id.kind()) else {
+            return Ok(Err(Unborn::Refused(format!("no kind {} is known here", id.kind()))));
+        };
+        let me = ActorRef { id: id.clone(), incarnation };
+        let mut record = Recorder::new(me, draft.now);
+        record.parent = parent.cloned();
+        let live = match guard(|| (table.birth)(init, &mut record)) {
+            Ok(live) => live,
+            Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
+        };
+        let state = live.encode().map_err(|error| corrupt(id, error))?;
+        let mut slot = Box::new(Slot {
+            id: id.clone(),
+            status: live.status(),
+            live,
+            record: new_record(incarnation, parent.cloned(), draft.now),
+            debts: std::collections::BTreeMap::new(),
+            row: None,
+            last_order: 0,
+            used_at: draft.now,
+            stamp: 0,
+        });
+        slot.record.state = state;
+        slot.record.state_version = table.state_version;
+        if let Err(refusal) = self.check(&slot, &record) {
+            return Ok(Err(Unborn::Refused(refusal.reason)));
+        }
+        let what = What::Created { status: slot.status.to_owned(), parent: parent.cloned() };
+        slot.publish(draft, what)?;
+        self.absorb(&mut slot, record, "create", draft)?;
+        Ok(Ok(slot))
+    }
+
+    /// Commits the intent to destroy, and answers at once or at the tombstone.
+    fn request_destroy(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+        wish: (Intent, DestroyReply),
+    ) -> Result<Turned, Error> {
+        let (intent, reply) = wish;
+        let mut slot = match self.checkout(now, store, id)? {
+            Found::Alive(slot) => slot,
+            // Destroyed twice is destroyed once.
+            Found::Buried(_) => return Ok(self.answer_only(id, reply.into_inner(), Ok(()))),
+            Found::Nothing => {
+                return Ok(self.answer_only(id, reply.into_inner(), Err(not_found(id))));
+            }
+        };
+        let mut draft = self.draft(id, now);
+        if !slot.is_destroying() {
+            intend(&mut slot, &mut draft, intent)?;
+        }
+        let mut turned = self.finish(&mut slot, draft, (id.clone(), "destroy".to_owned()))?;
+        match reply {
+            DestroyReply::AtTombstone(reply) => {
+                self.waiters.entry(id.clone()).or_default().push(reply);
+            }
+            DestroyReply::AtIntent(reply) => {
+                turned.gate = slot.last_order;
+                turned.releases.push(Box::new(move || reply(Ok(()))));
+            }
+        }
+        self.checkin(slot);
+        Ok(turned)
+    }
+}
+
+/// When a destroy is answered.
+enum DestroyReply {
+    AtIntent(Reply<()>),
+    AtTombstone(Reply<()>),
+}
+
+impl DestroyReply {
+    fn into_inner(self) -> Reply<()> {
+        match self {
+            Self::AtIntent(reply) | Self::AtTombstone(reply) => reply,
+        }
+    }
+}
+
+/// Why an actor was not born.
+pub(super) enum Unborn {
+    Exists { is_yours: bool },
+    Destroyed,
+    Refused(String),
+}
+
+impl Unborn {
+    pub(super) fn error(&self, id: &ActorId) -> Error {
+        match self {
+            Self::Exists { .. } => Error::new(ErrorKind::Exists, format!("{id} exists already")),
+            Self::Destroyed => destroyed(id),
+            Self::Refused(why) => {
+                Error::new(ErrorKind::Refused, format!("{id} refused to be created: {why}"))
+            }
+        }
+    }
+}
+
+pub(super) fn destroyed(id: &ActorId) -> Error {
+    Error::new(ErrorKind::Destroyed, format!("{id} is destroyed or being destroyed"))
+}
+
+pub(super) fn not_found(id: &ActorId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{id} was never created"))
+}
+
+fn new_record(incarnation: u32, parent: Option<ActorRef>, now: Timestamp) -> ActorRecord {
+    ActorRecord {
+        incarnation,
+        parent,
+        created_at: now,
+        status_since: now,
+        changed_at: now,
+        turns: 0,
+        effects: 0,
+        events: 0,
+        debts_open: 0,
+        back_offs: Vec::new(),
+        alarm: None,
+        stalled: None,
+        destruction: None,
+        state_version: 1,
+        state: Vec::new(),
+    }
+}
+
+fn recorder(slot: &Slot, now: Timestamp) -> Recorder {
+    let mut record = Recorder::new(slot.me(), now);
+    record.parent.clone_from(&slot.record.parent);
+    record.next_effect = slot.record.effects + 1;
+    record
+}
+
+/// Records an effect as a debt.
+fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result<(), Error> {
+    slot.record.effects += 1;
+    slot.record.debts_open += 1;
+    let number = slot.record.effects;
+    let is_release = slot.record.destruction.as_ref().is_some_and(|it| it.is_released);
+    let debt = Debt {
+        effect,
+        recorded_at: draft.now,
+        order: draft.order,
+        failures: 0,
+        next_at: draft.now,
+        why: None,
+        is_release,
+    };
+    draft.put(key::debt(&slot.id, number), &debt)?;
+    slot.debts.insert(number, debt);
+    Ok(())
+}
+
+/// Writes the intent to destroy; from here only the destruction runs.
+pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Result<(), Error> {
+    if slot.is_destroying() {
+        return Ok(());
+    }
+    slot.record.destruction = Some(Destruction {
+        since: draft.now,
+        why: intent.why.clone(),
+        by: intent.by.clone(),
+        asked_up_to: None,
+        in_flight: 0,
+        is_released: false,
+        failures: 0,
+    });
+    slot.publish(draft, What::Destroying { why: intent.why, by: intent.by })?;
+    let mail = Mail { from: Some(slot.me()), incarnation: None, body: Body::Advance };
+    let id = slot.id.clone();
+    draft.send(&id, &mail)
+}

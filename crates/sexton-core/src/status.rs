@@ -1,0 +1,102 @@
+//! The table of a lifecycle: which status may follow which, and what each means for the world.
+
+use std::fmt::Debug;
+
+/// A status of an actor, with its row in the table of the lifecycle.
+///
+/// The runtime compares the status before and after every turn: a transition that the table
+/// lacks refuses the turn, one that it has is published as an event in the same commit, and a
+/// terminal status is never left. Write it with [`lifecycle!`](crate::lifecycle).
+pub trait Status: Copy + Eq + Debug + 'static {
+    /// Every status, in the order of the table.
+    const ALL: &'static [Self];
+
+    /// Its name in rows, events and queries.
+    fn name(self) -> &'static str;
+
+    /// The statuses that may follow; none makes it terminal.
+    fn next(self) -> &'static [Self];
+
+    /// Whether an actor with this status holds something in the outside world.
+    fn holds_resources(self) -> bool;
+
+    /// Whether somebody pays while an actor has this status.
+    fn is_billable(self) -> bool;
+
+    /// Whether nothing follows.
+    fn is_terminal(self) -> bool {
+        self.next().is_empty()
+    }
+
+    /// Whether `to` may follow; the same status always may.
+    fn may_become(self, to: Self) -> bool {
+        self == to || self.next().contains(&to)
+    }
+}
+
+/// Declares a lifecycle as its table.
+///
+/// Each line is a status, its name, its marks in brackets (`holds`: it holds something in the
+/// outside world; `billable`: somebody pays for it) and the statuses that may follow.
+///
+/// # Example
+///
+/// ```
+/// sexton_core::lifecycle! {
+///     /// What a lamp can be.
+///     pub enum Lamp {
+///         /// Nobody has switched it on.
+///         Dark = "dark" [] => [Lit],
+///         /// It burns.
+///         Lit = "lit" [holds billable] => [Dark, Broken],
+///         /// It will not burn again.
+///         Broken = "broken" [] => [],
+///     }
+/// }
+/// use sexton_core::Status;
+///
+/// assert!(Lamp::Dark.may_become(Lamp::Lit));
+/// assert!(!Lamp::Dark.may_become(Lamp::Broken));
+/// assert!(Lamp::Broken.is_terminal() && Lamp::Lit.is_billable());
+/// ```
+#[macro_export]
+macro_rules! lifecycle {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident {
+            $(
+                $(#[$status_meta:meta])*
+                $status:ident = $text:literal [$($mark:ident)*] => [$($next:ident),* $(,)?]
+            ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(::serde::Serialize, ::serde::Deserialize)]
+        $vis enum $name {
+            $( $(#[$status_meta])* $status ),+
+        }
+
+        impl $crate::Status for $name {
+            const ALL: &'static [Self] = &[$(Self::$status),+];
+
+            fn name(self) -> &'static str {
+                match self { $( Self::$status => $text ),+ }
+            }
+
+            fn next(self) -> &'static [Self] {
+                match self { $( Self::$status => &[$(Self::$next),*] ),+ }
+            }
+
+            fn holds_resources(self) -> bool {
+                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
+                marks.contains(&"holds")
+            }
+
+            fn is_billable(self) -> bool {
+                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
+                marks.contains(&"billable")
+            }
+        }
+    };
+}

@@ -1,0 +1,245 @@
+//! Sweeps: periodic passes that find what should be gone, and ask it to go.
+//!
+//! A sweep selects from rows and *asks*; the target decides in its own turn, where the condition
+//! is checked again. Sweeps are kept by the host and not by alarms, so that they work when alarms
+//! do not. What a sweep must remember (its cursor, whom it asked when) is the state of an actor
+//! of the kind `sweep`, so a pass is a turn: whole or absent, at its time also after a crash.
+//!
+//! Keeps G12: a pass asks at most `limit` items, an item that was asked and is still there leaves
+//! the front of the queue for `back_off`, and a row that cannot be read ends that pass only.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sexton_core::key::Key;
+use sexton_core::{
+    Actor, ActorId, Error, Handler, Handlers, Letter, Message, Refusal, Row, RowView, Store,
+    Timestamp, Turn, query,
+};
+
+/// The most rows that one pass examines. Chosen: a pass stays in the milliseconds, and the
+/// cursor brings the next pass to the rest.
+const ROWS_PER_PASS_MAX: usize = 10_000;
+
+/// A periodic pass over rows. Write one for your own actors.
+pub trait Sweep {
+    /// Its name, unique among a host's sweeps.
+    fn name(&self) -> &'static str;
+
+    /// How often it passes.
+    fn every(&self) -> Duration {
+        Duration::from_secs(5 * 60)
+    }
+
+    /// The most items that one pass asks.
+    fn limit(&self) -> usize;
+
+    /// How long an item that was asked is left alone.
+    fn back_off(&self) -> Duration {
+        Duration::from_secs(60 * 60)
+    }
+
+    /// The kinds and statuses whose rows it looks at.
+    fn scope(&self) -> &[(&'static str, &'static str)];
+
+    /// Why this row is selected at `now`; `None` if it is not.
+    fn select(&self, row: &RowView, now: Timestamp) -> Option<String>;
+
+    /// What to ask the row's actor; it decides in its own turn.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] passes over this item, and over no other.
+    fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal>;
+}
+
+/// What one pass found: what it would ask, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What is asked of whom and why.
+    pub asks: Vec<Ask>,
+    /// Rows that were examined.
+    pub examined: u64,
+    /// Where the next pass begins: a scope's index and the key of a row there.
+    pub cursor: Option<(u32, Key)>,
+}
+
+/// One item of a [`Plan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Whom.
+    pub id: ActorId,
+    /// Why.
+    pub why: String,
+    /// What.
+    pub letter: Letter,
+}
+
+/// The name of the actor that remembers for a sweep.
+///
+/// # Errors
+///
+/// [`sexton_core::IdError`] if the sweep's name is not a name.
+pub fn sweeper(name: &str) -> Result<ActorId, sexton_core::IdError> {
+    ActorId::new(Sweeper::KIND, name)
+}
+
+/// Looks for what a sweep would ask now; asks nothing.
+///
+/// # Errors
+///
+/// What the store says; the pass is then not made, and nothing is asked.
+pub fn plan(
+    sweep: &dyn Sweep,
+    state: &Sweeper,
+    now: Timestamp,
+    store: &dyn Store,
+) -> Result<Plan, Error> {
+    let mut plan = Plan::default();
+    let mut left = ROWS_PER_PASS_MAX;
+    let scope = sweep.scope();
+    let (first, mut after) = match &state.cursor {
+        Some((index, key)) => (usize::try_from(*index).unwrap_or(0), Some(key.clone())),
+        None => (0, None),
+    };
+    for (index, of) in scope.iter().enumerate().skip(first) {
+        loop {
+            let page = query::rows_after(store, *of, after.as_deref(), left.min(1_000))?;
+            let is_last = page.len() < left.min(1_000);
+            for (key, row) in page {
+                left -= 1;
+                plan.examined += 1;
+                select(sweep, state, (&row, now), &mut plan);
+                after = Some(key);
+                if plan.asks.len() >= sweep.limit() || left == 0 {
+                    let index = u32::try_from(index).unwrap_or(0);
+                    plan.cursor = after.map(|key| (index, key));
+                    return Ok(plan);
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        after = None;
+    }
+    Ok(plan)
+}
+
+fn select(sweep: &dyn Sweep, state: &Sweeper, at: (&RowView, Timestamp), plan: &mut Plan) {
+    let (row, now) = at;
+    let is_resting =
+        state.asked.get(&row.id).is_some_and(|asked_at| *asked_at + sweep.back_off() > now);
+    if is_resting {
+        return;
+    }
+    let Some(why) = sweep.select(row, now) else { return };
+    if let Ok(letter) = sweep.ask(row, &why) {
+        plan.asks.push(Ask { id: row.id.clone(), why, letter });
+    }
+}
+
+/// What a sweep remembers between passes; an actor, so that it is never half remembered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sweeper {
+    /// When the next pass is due.
+    pub next_at: Timestamp,
+    /// How long an item that was asked is left alone.
+    pub back_off: Duration,
+    /// Where the next pass begins.
+    pub cursor: Option<(u32, Key)>,
+    /// Whom it asked when, as long as that matters.
+    pub asked: BTreeMap<ActorId, Timestamp>,
+    /// Passes so far.
+    pub passes: u64,
+    /// Items asked so far.
+    pub asks: u64,
+}
+
+/// One pass, found by [`plan`]: applied exactly as it was planned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pass {
+    /// When the pass after this one is due.
+    pub next_at: Timestamp,
+    /// Whom to ask, the message's name and its content.
+    pub asks: Vec<(ActorId, String, Vec<u8>)>,
+    /// Rows that were examined.
+    pub examined: u64,
+    /// Where the next pass begins.
+    pub cursor: Option<(u32, Key)>,
+}
+
+impl Pass {
+    /// A pass that asks what was planned.
+    pub fn of(plan: Plan, next_at: Timestamp) -> Self {
+        let asks = plan.asks.into_iter();
+        Self {
+            next_at,
+            asks: asks.map(|ask| (ask.id, ask.letter.name, ask.letter.bytes)).collect(),
+            examined: plan.examined,
+            cursor: plan.cursor,
+        }
+    }
+}
+
+impl Message for Pass {
+    const NAME: &'static str = "pass";
+    type Reply = ();
+}
+
+sexton_core::lifecycle! {
+    /// What a sweep can be.
+    pub enum SweeperStatus {
+        /// It waits for its next pass.
+        Waiting = "waiting" [] => [],
+    }
+}
+
+impl Actor for Sweeper {
+    const KIND: &'static str = "sweep";
+    type Init = (Timestamp, Duration);
+    type Status = SweeperStatus;
+    type Deadline = ();
+    type Effect = ();
+    type Answer = ();
+
+    fn create(init: Self::Init, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
+        let (next_at, back_off) = init;
+        Ok(Self { next_at, back_off, cursor: None, asked: BTreeMap::new(), passes: 0, asks: 0 })
+    }
+
+    fn handlers(on: &mut Handlers<Self>) {
+        on.message::<Pass>();
+    }
+
+    fn status(&self) -> Self::Status {
+        SweeperStatus::Waiting
+    }
+
+    fn row(&self) -> Row {
+        Row::default().time("next_at", Some(self.next_at))
+    }
+}
+
+impl Handler<Pass> for Sweeper {
+    fn handle(&mut self, message: Pass, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        let (pass, now) = (message, turn.now());
+        if now < self.next_at {
+            return Err(Refusal::new(format!("the next pass is due at {}", self.next_at)));
+        }
+        let back_off = self.back_off;
+        self.asked.retain(|_, asked_at| *asked_at + back_off > now);
+        let n_asks = pass.asks.len();
+        turn.event("pass", format!("examined {}, asked {n_asks}", pass.examined));
+        for (to, name, bytes) in pass.asks {
+            self.asked.insert(to.clone(), now);
+            turn.post(Letter { to, incarnation: None, name, bytes });
+        }
+        self.next_at = pass.next_at;
+        self.cursor = pass.cursor;
+        self.passes += 1;
+        self.asks += u64::try_from(n_asks).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
