@@ -1,0 +1,2 @@
+//! Rules that no lint can see.
+fn main() {}
