@@ -43,11 +43,9 @@ fn request(step: &Step) -> sexton::Request {
             message.clone(),
             Box::new(drop),
         )),
-        Step::Destroy => sexton::Request::Destroy {
-            intent: intent(),
-            is_waiting: false,
-            reply: Box::new(drop),
-        },
+        Step::Destroy => {
+            sexton::Request::Destroy { intent: intent(), is_waiting: false, reply: Box::new(drop) }
+        }
     }
 }
 
@@ -97,9 +95,9 @@ fn stopped_after_any_commit_it_ends_as_if_never_stopped() {
         let outside = std::mem::take(first.outside());
         drop(first);
         // The step during which it stopped had its one commit: it is not asked for again.
-        let was_asked = steps().get(done).is_some_and(|(at_s, name, step)| {
-            is_done(store.as_ref(), *at_s, name, step)
-        });
+        let was_asked = steps()
+            .get(done)
+            .is_some_and(|(at_s, name, step)| is_done(store.as_ref(), *at_s, name, step));
         done += usize::from(was_asked);
         let mut second = world(&store, outside);
         play(&mut second, &mut done).unwrap();
@@ -122,9 +120,9 @@ fn is_done(store: &dyn Store, at_s: u64, name: &str, step: &Step) -> bool {
         Step::Do(Do::Beget(child)) => {
             sexton::query::children(store, &machine(name)).unwrap().contains(&machine(child))
         }
-        Step::Do(Do::Stop) => {
-            state.stopped_at.is_some_and(|at| at.as_millis() == i64::try_from(at_s * 1_000).unwrap())
-        }
+        Step::Do(Do::Stop) => state
+            .stopped_at
+            .is_some_and(|at| at.as_millis() == i64::try_from(at_s * 1_000).unwrap()),
         Step::Do(_) => false,
         Step::Destroy => record.destruction.is_some(),
     }

@@ -200,10 +200,8 @@ mod alarm {
     #[test]
     fn an_alarm_beyond_the_horizon_lies_in_the_store_and_rings_all_the_same() {
         let store = Arc::new(MemoryStore::new());
-        let limits =
-            Limits { alarm_horizon: Duration::from_secs(10), ..Limits::default() };
-        let mut world =
-            open_with(Arc::clone(&store) as Arc<dyn Store>, limits, Cloud::default());
+        let limits = Limits { alarm_horizon: Duration::from_secs(10), ..Limits::default() };
+        let mut world = open_with(Arc::clone(&store) as Arc<dyn Store>, limits, Cloud::default());
         create(&mut world, "a").unwrap();
         call(&mut world, "a", Do::Stop).unwrap();
         assert_eq!(world.engine().figures().alarms, 0);
@@ -500,12 +498,9 @@ mod destruction {
     #[test]
     fn with_a_retention_a_name_lives_again_as_another_life() {
         let store = Arc::new(MemoryStore::new());
-        let limits = Limits {
-            tombstone_retention: Some(Duration::from_secs(60)),
-            ..Limits::default()
-        };
-        let mut world =
-            open_with(Arc::clone(&store) as Arc<dyn Store>, limits, Cloud::default());
+        let limits =
+            Limits { tombstone_retention: Some(Duration::from_secs(60)), ..Limits::default() };
+        let mut world = open_with(Arc::clone(&store) as Arc<dyn Store>, limits, Cloud::default());
         create(&mut world, "a").unwrap();
         destroy(&mut world, "a").unwrap();
         assert_eq!(create(&mut world, "a").unwrap_err().kind(), ErrorKind::Destroyed);
@@ -538,5 +533,116 @@ mod limits {
         }
         assert!(world.engine().figures().live <= 5);
         assert_eq!(call(&mut world, "m0", Do::Count).unwrap(), 1);
+    }
+}
+
+/// G3; broken once by leaving the expected sequence out of the store's comparison.
+mod ownership {
+    use super::*;
+
+    #[test]
+    fn who_claims_a_store_fences_out_who_had_it() {
+        let (mut first, store) = world();
+        create(&mut first, "a").unwrap();
+        let mut second = open(Arc::clone(&store) as Arc<dyn Store>);
+        let now = first.now();
+        let before = snapshot(store.as_ref());
+        let request =
+            Request::Destroy { intent: intent(), is_waiting: false, reply: Box::new(drop) };
+        let turned = first.engine().request(now, store.as_ref(), &machine("a"), request).unwrap();
+        let error = store.submit(turned.batch.unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!(snapshot(store.as_ref()), before);
+        assert_eq!(call(&mut second, "a", Do::Count).unwrap(), 1);
+    }
+}
+
+/// G12; broken once by not remembering whom a pass asked.
+mod sweeping {
+    use super::*;
+    use sexton::sweep::{Sweep, Sweeper, sweeper};
+    use sexton::{Letter, Refusal, RowView, Timestamp};
+    use sexton_tests::Machine;
+
+    /// Asks every running machine to count, so that the counts show who was asked how often.
+    struct Census {
+        limit: usize,
+    }
+
+    impl Sweep for Census {
+        fn name(&self) -> &'static str {
+            "census"
+        }
+
+        fn limit(&self) -> usize {
+            self.limit
+        }
+
+        fn scope(&self) -> &[(&'static str, &'static str)] {
+            &[("machine", "running"), ("machine", "stopped")]
+        }
+
+        fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
+            (row.status == "running").then(|| "it runs".to_owned())
+        }
+
+        fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+            if row.id == machine("m3") {
+                return Err(Refusal::new("this one cannot be asked"));
+            }
+            Letter::new::<Machine, Do>(&row.id, &Do::Count)
+        }
+    }
+
+    fn swept(limit: usize) -> (TestWorld, Arc<MemoryStore>) {
+        let (mut world, store) = world();
+        for n in 0..7 {
+            create(&mut world, &format!("m{n}")).unwrap();
+        }
+        call(&mut world, "m6", Do::Stop).unwrap();
+        call(&mut world, "m6", Do::SetCount(0)).unwrap();
+        world.add_sweep(Box::new(Census { limit })).unwrap();
+        (world, store)
+    }
+
+    fn counts(world: &mut TestWorld) -> Vec<u64> {
+        (0..6).map(|n| call(world, &format!("m{n}"), Do::Nothing).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_pass_asks_no_more_than_its_limit_and_the_next_goes_on() {
+        let (mut world, _) = swept(2);
+        let asked = |world: &mut TestWorld| counts(world).iter().sum::<u64>();
+        for passes in 1..=2 {
+            pass(&mut world, 300);
+            assert_eq!(asked(&mut world), 2 * passes);
+        }
+        pass(&mut world, 600);
+        assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1], "each once, but the one that failed");
+    }
+
+    #[test]
+    fn who_was_asked_is_left_alone_for_its_back_off() {
+        let (mut world, _) = swept(100);
+        pass(&mut world, 300);
+        assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+        pass(&mut world, 3_300);
+        assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+        pass(&mut world, 300);
+        assert_eq!(counts(&mut world), [2, 2, 2, 0, 2, 2]);
+    }
+
+    #[test]
+    fn a_pass_is_made_once_also_when_the_process_ends_after_it() {
+        let (mut world, store) = swept(100);
+        pass(&mut world, 300);
+        drop(world);
+        let mut world = open(Arc::clone(&store) as Arc<dyn Store>);
+        world.add_sweep(Box::new(Census { limit: 100 })).unwrap();
+        pass(&mut world, 1);
+        let state: Sweeper =
+            query::state(world.store(), &sweeper("census").unwrap()).unwrap().unwrap();
+        assert_eq!((state.passes, state.asks), (1, 5));
+        assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
     }
 }

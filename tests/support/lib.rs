@@ -344,7 +344,11 @@ pub fn call(world: &mut TestWorld, name: &str, message: Do) -> Result<u64, Error
 
 /// Destroys a machine and waits for its tombstone.
 pub fn destroy(world: &mut TestWorld, name: &str) -> Result<(), Error> {
-    ask(world, &machine(name), |reply| Request::Destroy { intent: intent(), is_waiting: true, reply })
+    ask(world, &machine(name), |reply| Request::Destroy {
+        intent: intent(),
+        is_waiting: true,
+        reply,
+    })
 }
 
 /// Why tests destroy.

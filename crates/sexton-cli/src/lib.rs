@@ -1,13 +1,14 @@
 //! Shows: replay, and what a store holds.
 //!
 //! ```text
-//! TRACE... --> trace --> (replay) --> report, series --> summary, html
+//! TRACE... --> trace --> replay --> report, series --> summary, html
 //!                            |
 //!                            +--> progress
 //! ```
 
 pub mod args;
 pub mod trace;
+pub mod replay;
 pub mod generate;
 pub mod series;
 pub mod report;

@@ -6,24 +6,53 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use sexton_cli::args::{Args, Command, GenerateArgs};
+use sexton::clock::{Clock, WallClock};
+use sexton_cli::args::{Args, Command, GenerateArgs, ReplayArgs};
+use sexton_cli::replay::{self, Outcome};
+use sexton_cli::summary::{wants_colour, write_summary};
 
+/// The exit status for a leak, a resurrection or a broken promise.
+const NOT_CLEAN: u8 = 1;
 /// The exit status for bad input and bad usage; clap uses the same.
 const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
-        Command::Generate(args) => generate(&args),
+        Command::Replay(args) => replay(&args),
+        Command::Generate(args) => generate(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // If even this cannot be said, the exit status still can.
             drop(writeln!(io::stderr(), "sexton: {}", chain(error.as_ref())));
             ExitCode::from(BAD_INPUT)
         }
     }
+}
+
+/// Replays event lists and says how it went.
+fn replay(args: &ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let clock = WallClock;
+    let began = clock.now();
+    let seconds = || clock.now().since(began).as_secs_f64();
+    #[expect(clippy::disallowed_methods, reason = "this is where configuration enters")]
+    let outcome = replay::run(args, |name| std::env::var(name).ok(), seconds)?;
+    let report = match outcome {
+        Outcome::Ended(report) => report,
+        // As a crash would: nothing is closed, nothing is said.
+        Outcome::Stopped => std::process::abort(),
+    };
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &*report)?;
+        writeln!(out)?;
+    } else {
+        write_summary(&report, &mut out, wants_colour())?;
+    }
+    out.flush()?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLEAN) })
 }
 
 /// Writes a generated event list to a file or to the standard output.

@@ -104,6 +104,8 @@ pub struct World<O> {
     unflushed: u64,
     held: Vec<Turned>,
     stop_after: Option<u64>,
+    /// Alarms since the last look: how many, and the greatest lateness in milliseconds.
+    rung: (u64, u64),
 }
 
 impl<O: fmt::Debug> fmt::Debug for World<O> {
@@ -146,6 +148,7 @@ impl<O: Outside> World<O> {
             unflushed: 0,
             held: Vec::new(),
             stop_after: None,
+            rung: (0, 0),
         })
     }
 
@@ -189,6 +192,11 @@ impl<O: Outside> World<O> {
     /// What the run counted so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// How many alarms rang since this was last asked, and how late the latest of them was.
+    pub fn take_alarms(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.rung)
     }
 
     /// The store, for reading.
@@ -342,6 +350,7 @@ impl<O: Outside> World<O> {
         self.trace.add_turn(self.now, &turned);
         if let Some(lateness_ms) = turned.lateness_ms {
             self.tally.ring(lateness_ms);
+            self.rung = (self.rung.0 + 1, self.rung.1.max(lateness_ms));
         }
         let batch = turned.batch.take();
         if !turned.events.is_empty() || !turned.releases.is_empty() {

@@ -1,0 +1,397 @@
+//! The main job: recorded event lists through real actors on a real store, in virtual time.
+//!
+//! ```text
+//! TRACE... --> row --> lives (whose, which name) --> script --> feed --> owner --> node, task
+//!                                                      |                             |
+//!                                                      +--> cloud <--- effects ------+
+//! ```
+//!
+//! A row is played when everything before it has happened. When the trace is over the run goes
+//! on until all that must go has gone, or until [`TAIL`] has passed: what is left then leaked.
+
+mod feed;
+mod gauge;
+mod lives;
+mod outside;
+mod script;
+mod stores;
+mod verdict;
+
+use std::time::Duration;
+
+use sexton::{
+    ActorId, Call, Error, Kinds, Limits, Request, Store, Switch, Timestamp,
+    query,
+};
+use sexton_fleet::catalog::Catalog;
+use sexton_fleet::policy::Policy;
+use sexton_fleet::sim_cloud::SimCloud;
+use sexton_fleet::{Owner, OwnerInit, Reaper, ReaperInit, sweeps};
+use sexton_sim::{World, WorldError, state_hash};
+
+use crate::args::{Net, ReplayArgs};
+use crate::progress::Progress;
+use crate::report::{Effects, Lateness, RefusedRow, Report};
+use crate::series::Series;
+use crate::trace::{Entry as TraceEntry, Row, TraceError, TraceKind, Traces};
+
+use self::feed::{Feed, Origin, Take, feed};
+use self::gauge::Gauge;
+use self::lives::{Lives, Part, present};
+use self::outside::Cloud;
+use self::script::{Subject, script};
+use self::stores::Opened;
+
+/// How long a run may go on when the trace is over. Chosen: longer than the longest bound of the
+/// policy that must end something (24 h and the sweeps' back-off), so what is left then stays.
+const TAIL: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+/// How often it is looked whether all that must go has gone. Chosen: a sweep's period.
+const LOOK: Duration = Duration::from_secs(5 * 60);
+/// How often the progress is shown, in rows. Chosen: cheap, and often enough for an eye.
+const ROWS_PER_UPDATE: u64 = 64;
+
+/// Why a replay has no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The traces cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The runtime, its store or the simulated cloud failed.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// Something that the run was given cannot be used.
+    #[error("{0}")]
+    Input(String),
+}
+
+/// How a replay ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// To its end; the report says how.
+    Ended(Box<Report>),
+    /// After the commits that it was to stop after: the process should abort.
+    Stopped,
+}
+
+/// Replays traces as the arguments say; `policy_of` reads the environment's settings.
+///
+/// # Errors
+///
+/// [`ReplayError`] for bad input, and if the store or the disk fails. Nothing that is stored
+/// already is lost.
+pub fn run(
+    args: &ReplayArgs,
+    policy_of: impl Fn(&str) -> Option<String>,
+    clock: impl Fn() -> f64,
+) -> Result<Outcome, ReplayError> {
+    let traces = Traces::open(&args.traces)?;
+    let catalog = match &args.catalog {
+        Some(path) => Some(Catalog::load(path).map_err(|error| {
+            ReplayError::Input(format!("{}: {error}", path.display()))
+        })?),
+        None => None,
+    };
+    let mut policy =
+        Policy::from_env(policy_of).map_err(|error| ReplayError::Input(error.to_string()))?;
+    policy.nodes_per_owner_max = args.nodes_per_owner;
+    let opened = stores::open(args.store.as_ref(), args.resume)?;
+    let mut replay = Replay::begin(args, (policy, catalog), opened, clock())?;
+    let played = replay.play(traces, &clock);
+    match played {
+        Ok(()) => {}
+        Err(ReplayError::World(WorldError::Stopped)) => return Ok(Outcome::Stopped),
+        Err(error) => return Err(error),
+    }
+    let series = replay.series();
+    let report = replay.report(&series, clock())?;
+    if let Some(directory) = &args.report {
+        report.write(directory, &series).map_err(|error| {
+            ReplayError::Input(format!("{}: {error}", directory.display()))
+        })?;
+    }
+    Ok(Outcome::Ended(Box::new(report)))
+}
+
+struct Replay<'a> {
+    args: &'a ReplayArgs,
+    world: World<Cloud>,
+    store: std::sync::Arc<dyn Store>,
+    spec: String,
+    policy: Policy,
+    installation: uuid::Uuid,
+    feed: ActorId,
+    /// Rows that were taken before this run.
+    taken: u64,
+    lives: Lives,
+    gauge: Gauge,
+    report: Report,
+    began_s: f64,
+}
+
+impl<'a> Replay<'a> {
+    fn begin(
+        args: &'a ReplayArgs,
+        with: (Policy, Option<Catalog>),
+        opened: Opened,
+        began_s: f64,
+    ) -> Result<Self, ReplayError> {
+        let (policy, catalog) = with;
+        let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed)
+            .map_err(|error| ReplayError::Input(error.to_string()))?;
+        let kinds = kinds();
+        let limits = Limits { alarm_horizon: Duration::from_secs(24 * 60 * 60), ..Limits::default() };
+        let store = std::sync::Arc::clone(&opened.store);
+        let mut world =
+            World::open(std::sync::Arc::clone(&store), kinds, limits, Cloud::new(cloud))?;
+        if let Some(commits) = args.stop_after {
+            world.stop_after(commits);
+        }
+        if args.without == Some(Net::Alarms) {
+            world.engine().switch_alarms(Switch::Paused);
+        }
+        let feed = feed().map_err(|error| ReplayError::Input(error.to_string()))?;
+        let mut replay = Self {
+            args,
+            world,
+            store,
+            spec: opened.spec.to_string(),
+            policy,
+            // The same for every run with this seed: names and hashes must not differ.
+            installation: uuid::Uuid::from_u64_pair(0x7365_7874_6f6e_0000, args.seed),
+            feed,
+            taken: 0,
+            lives: Lives::default(),
+            gauge: Gauge::new(catalog),
+            report: Report::default(),
+            began_s,
+        };
+        replay.prepare()?;
+        Ok(replay)
+    }
+
+    /// Makes the actors that a run needs before its first row, unless they are there.
+    fn prepare(&mut self) -> Result<(), ReplayError> {
+        let origin = Origin {
+            seed: self.args.seed,
+            without: self.args.without.map(|net| net.name().to_owned()),
+            nodes_per_owner: self.args.nodes_per_owner,
+        };
+        match query::state::<Feed>(self.store.as_ref(), &self.feed)? {
+            Some(state) if state.origin != origin => {
+                return Err(ReplayError::Input(format!(
+                    "the run on {} was begun with {:?} and cannot go on with {origin:?}",
+                    self.spec, state.origin
+                )));
+            }
+            Some(state) => self.taken = state.position,
+            None => {
+                let request = Request::create::<Feed>(&origin, Box::new(drop))?;
+                let feed = self.feed.clone();
+                self.world.request(&feed, request)?;
+            }
+        }
+        if self.args.without != Some(Net::Sweeps) {
+            self.prepare_sweeps()?;
+        }
+        Ok(())
+    }
+
+    fn prepare_sweeps(&mut self) -> Result<(), ReplayError> {
+        let reaper = ActorId::new("reaper", &self.installation.to_string())
+            .map_err(|error| ReplayError::Input(error.to_string()))?;
+        if query::entry(self.store.as_ref(), &reaper)?.is_none() {
+            let init = ReaperInit::new(self.installation, &self.policy);
+            self.world.request(&reaper, Request::create::<Reaper>(&init, Box::new(drop))?)?;
+        }
+        for sweep in sweeps::all(&self.policy) {
+            self.world.add_sweep(sweep)?;
+        }
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        mut traces: Traces,
+        clock: &impl Fn() -> f64,
+    ) -> Result<(), ReplayError> {
+        let progress = Progress::new(traces.bytes_total(), !self.args.json);
+        let mut position = 0;
+        while let Some(entry) = traces.next() {
+            position += 1;
+            match entry? {
+                TraceEntry::Row(row) => self.play_row(position, &row)?,
+                TraceEntry::Refused(refused) => self.refuse((&refused).into()),
+            }
+            if position % ROWS_PER_UPDATE == 0 {
+                let turns = turns_per_second(&self.world, clock() - self.began_s);
+                let live = self.world.tally().live.get("node").copied().unwrap_or(0);
+                progress.update(traces.bytes_read(), position, turns, live);
+            }
+        }
+        self.report.events_read = position;
+        self.wind_down()?;
+        progress.finish();
+        Ok(())
+    }
+
+    fn refuse(&mut self, row: RefusedRow) {
+        self.report.events_refused.add(row);
+    }
+
+    fn play_row(&mut self, position: u64, row: &Row) -> Result<(), ReplayError> {
+        let part = match self.lives.take(row) {
+            Ok(part) => part,
+            Err(reason) => {
+                let file = row.file.to_string();
+                self.refuse(RefusedRow { file, line: row.line, reason });
+                return Ok(());
+            }
+        };
+        if position <= self.taken {
+            return Ok(());
+        }
+        self.world.advance_to(Timestamp::from_millis(row.at_ms))?;
+        self.gauge.look(&mut self.world)?;
+        let actor = present(self.store.as_ref(), row.kind, &row.id)?;
+        let node = match life_of(&part).node.as_deref() {
+            Some(node) => Some(present(self.store.as_ref(), TraceKind::Node, node)?),
+            None => None,
+        };
+        let subject = Subject {
+            row,
+            part: &part,
+            actor: &actor,
+            node: node.map(|node| node.name().to_owned()),
+        };
+        let script = script(&subject).map_err(|refusal| {
+            ReplayError::Input(format!("{}, line {}: {refusal}", row.file, row.line))
+        })?;
+        let now = self.world.now();
+        for step in script.steps {
+            self.world
+                .outside()
+                .sim()
+                .script(position, &actor, step, now)
+                .map_err(|error| ReplayError::Input(error.to_string()))?;
+        }
+        if script.letters.is_empty() {
+            return Ok(());
+        }
+        self.greet(&life_of(&part).owner)?;
+        let letters = script.letters.into_iter();
+        let letters = letters.map(|letter| (letter.to, letter.name, letter.bytes)).collect();
+        let take = Take { position, letters };
+        let feed = self.feed.clone();
+        self.world.request(&feed, Request::Call(Call::new::<Feed, _>(take, Box::new(drop))))?;
+        Ok(())
+    }
+
+    /// Creates the owner of that name, unless he is there.
+    fn greet(&mut self, owner: &str) -> Result<(), ReplayError> {
+        let id = ActorId::new("owner", owner)
+            .map_err(|error| ReplayError::Input(error.to_string()))?;
+        if query::entry(self.store.as_ref(), &id)?.is_none() {
+            let init = OwnerInit { installation: self.installation, policy: self.policy.clone() };
+            self.world.request(&id, Request::create::<Owner>(&init, Box::new(drop))?)?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass until all that must go has gone.
+    fn wind_down(&mut self) -> Result<(), ReplayError> {
+        self.world.settle()?;
+        let over = self.world.now() + TAIL;
+        loop {
+            self.gauge.look(&mut self.world)?;
+            let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
+            let is_owing = self.world.engine().figures().debtors > 0;
+            if (standing.overdue.is_empty() && !is_owing) || self.world.now() >= over {
+                break;
+            }
+            // On a grid of its own, so that a resumed run looks at the same moments.
+            let look_ms = i64::try_from(LOOK.as_millis()).unwrap_or(1);
+            let next_ms = (self.world.now().as_millis().div_euclid(look_ms) + 1) * look_ms;
+            self.world.advance_to(Timestamp::from_millis(next_ms))?;
+        }
+        self.world.flush()?;
+        Ok(())
+    }
+
+    fn series(&mut self) -> Series {
+        self.gauge.finish(&mut self.world)
+    }
+
+    fn report(mut self, series: &Series, now_s: f64) -> Result<Report, ReplayError> {
+        let mut report = std::mem::take(&mut self.report);
+        report.traces = self.args.traces.iter().map(|path| path.display().to_string()).collect();
+        report.seed = self.args.seed;
+        report.without = self.args.without.map(|net| net.name().to_owned());
+        report.resumed = self.args.resume;
+        self.count(&mut report, now_s);
+        verdict::census(self.store.as_ref(), &mut report)?;
+        let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
+        report.leaks =
+            verdict::leaks(self.store.as_ref(), self.world.outside().sim(), &standing)?;
+        let broken = sexton::audit::audit(self.store.as_ref(), &kinds(), 100)?;
+        report.audit_violations = broken.iter().map(ToString::to_string).collect();
+        report.state_hash = state_hash(self.store.as_ref())?;
+        report.trace_hash = (!self.args.resume).then(|| self.world.trace_hash());
+        self.gauge.bill(&mut self.world, series, &mut report);
+        self.store.close()?;
+        report.store_bytes = self.store.figures().bytes;
+        report.store = self.spec;
+        report.directory = self.args.report.as_ref().map(|path| path.display().to_string());
+        if self.args.resume {
+            report.notes.push(
+                "turns, commits, flushes, alarms, effects, peaks and plots are of this run only; \
+                 what is left, how things ended, machine-hours and cost are of all runs"
+                    .to_owned(),
+            );
+        }
+        Ok(report)
+    }
+
+    /// What this run did.
+    fn count(&self, report: &mut Report, now_s: f64) {
+        let tally = self.world.tally();
+        report.turns = tally.turns;
+        report.commits = tally.commits;
+        report.flushes = self.store.figures().flushes;
+        report.alarms_rung = tally.alarms_rung;
+        report.alarm_lateness_ms = Lateness {
+            p50: tally.lateness(500),
+            p99: tally.lateness(990),
+            max: tally.lateness(1_000),
+        };
+        report.effects =
+            Effects { performed: tally.performed, retried: tally.retried, open_at_end: 0 };
+        report.events_published = tally.published;
+        report.resurrections = tally.resurrections;
+        report.peak.clone_from(&tally.peak);
+        report.virtual_seconds = seconds(self.world.now().as_millis());
+        report.wall_seconds = now_s - self.began_s;
+        report.turns_per_second = turns_per_second(&self.world, report.wall_seconds);
+    }
+}
+
+/// All kinds that a replay's store holds.
+fn kinds() -> Kinds {
+    sexton_fleet::kinds().with::<Feed>()
+}
+
+fn life_of(part: &Part) -> &lives::Life {
+    match part {
+        Part::Begin(life) | Part::BeginBefore(life) | Part::Middle(life) | Part::End(life) => life,
+    }
+}
+
+fn seconds(millis: i64) -> f64 {
+    crate::figures::float_signed(millis) / 1_000.0
+}
+
+fn turns_per_second(world: &World<Cloud>, wall_s: f64) -> f64 {
+    crate::figures::float(world.tally().turns) / wall_s.max(1e-9)
+}

@@ -1,0 +1,95 @@
+//! The feed: the actor through which a trace enters, so that each row is taken exactly once.
+//!
+//! Its state is how many rows were taken; the commands that a row becomes are durable sends of
+//! the same turn. So a run that was killed goes on with the first row that was not taken, and
+//! neither loses a command nor gives one twice.
+
+use serde::{Deserialize, Serialize};
+use sexton::{
+    Actor, ActorId, Handler, Handlers, IdError, Letter, Message, Refusal, Turn,
+};
+
+sexton::lifecycle! {
+    /// What the feed can be.
+    pub enum FeedStatus {
+        /// It takes rows.
+        Reading = "reading" [] => [],
+    }
+}
+
+/// What a run was begun with; a resumed run must be given the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The seed.
+    pub seed: u64,
+    /// The net that is off.
+    pub without: Option<String>,
+    /// The most machines for an owner.
+    pub nodes_per_owner: u32,
+}
+
+/// How far the traces are played.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Feed {
+    /// What the run was begun with.
+    pub origin: Origin,
+    /// Rows that were taken.
+    pub position: u64,
+}
+
+/// A row, as the commands that it becomes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Take {
+    /// The row among all rows of the run, from 1.
+    pub position: u64,
+    /// To whom, the message's name, its content.
+    pub letters: Vec<(ActorId, String, Vec<u8>)>,
+}
+
+impl Message for Take {
+    const NAME: &'static str = "take";
+    type Reply = ();
+}
+
+/// The one feed of a store.
+///
+/// # Errors
+///
+/// None: the name is a good one.
+pub fn feed() -> Result<ActorId, IdError> {
+    ActorId::new(Feed::KIND, "feed")
+}
+
+impl Actor for Feed {
+    const KIND: &'static str = "trace";
+    type Init = Origin;
+    type Status = FeedStatus;
+    type Deadline = ();
+    type Effect = ();
+    type Answer = ();
+
+    fn create(init: Origin, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
+        Ok(Self { origin: init, position: 0 })
+    }
+
+    fn handlers(on: &mut Handlers<Self>) {
+        on.message::<Take>();
+    }
+
+    fn status(&self) -> FeedStatus {
+        FeedStatus::Reading
+    }
+}
+
+impl Handler<Take> for Feed {
+    fn handle(&mut self, message: Take, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        if message.position <= self.position {
+            return Err(Refusal::new(format!("row {} was taken", message.position)));
+        }
+        self.position = message.position;
+        for (to, name, bytes) in message.letters {
+            turn.post(Letter { to, incarnation: None, name, bytes });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Which things of the trace are open, whose they are, and which name their present life has.
+//!
+//! A name that has a tombstone never lives again, so what the trace begins anew after an end
+//! gets a name of its own: `w17`, then `w17~2`. Which names are used up is asked of the store;
+//! only what is open is kept in memory.
+
+use std::collections::BTreeMap;
+
+use sexton::{ActorId, Entry, Error, ErrorKind, Store, query};
+
+use crate::trace::{Row, TraceEvent, TraceKind};
+
+/// The owner of what has no parent.
+const NOBODY: &str = "trace";
+
+/// Something that the trace began and did not end yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Whose it is.
+    pub owner: String,
+    /// The node that it must be on: its parent, where that is a node.
+    pub node: Option<String>,
+}
+
+/// What is open at the present row.
+#[derive(Debug, Default)]
+pub struct Lives {
+    open: BTreeMap<(TraceKind, String), Life>,
+}
+
+/// What a row is in the life of its thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It begins a life.
+    Begin(Life),
+    /// It begins a life whose beginning was before the trace, and is an event of it.
+    BeginBefore(Life),
+    /// It is an event of a life.
+    Middle(Life),
+    /// It ends a life.
+    End(Life),
+}
+
+impl Lives {
+    /// Says what a row is, and keeps up with it.
+    ///
+    /// # Errors
+    ///
+    /// Why the row cannot be played.
+    pub fn take(&mut self, row: &Row) -> Result<Part, String> {
+        let key = (row.kind, row.id.clone());
+        let is_begin = is_begin(row.event);
+        match self.open.get(&key).cloned() {
+            Some(_) if is_begin => Err(format!("{} {} has begun already", row.kind, row.id)),
+            Some(life) if row.event.is_end() => {
+                self.open.remove(&key);
+                Ok(Part::End(life))
+            }
+            Some(life) => Ok(Part::Middle(life)),
+            None if is_begin => {
+                let life = self.begin(row);
+                self.open.insert(key, life.clone());
+                Ok(Part::Begin(life))
+            }
+            // What happens to an unknown thing at the first instant: it existed before.
+            None if row.at_ms == 0 => {
+                let life = self.begin(row);
+                if !row.event.is_end() {
+                    self.open.insert(key, life.clone());
+                }
+                Ok(Part::BeginBefore(life))
+            }
+            None => Err(format!("{} {} is not open: it never began, or ended", row.kind, row.id)),
+        }
+    }
+
+    /// Whether the trace began it and has not ended it.
+    pub fn is_open(&self, kind: TraceKind, id: &str) -> bool {
+        self.open.contains_key(&(kind, id.to_owned()))
+    }
+
+    /// How many are open.
+    pub fn n_open(&self) -> usize {
+        self.open.len()
+    }
+
+    fn begin(&self, row: &Row) -> Life {
+        let Some(parent) = &row.parent else {
+            return Life { owner: NOBODY.to_owned(), node: None };
+        };
+        let of = |kind| self.open.get(&(kind, parent.clone()));
+        if let Some(node) = of(TraceKind::Node) {
+            return Life { owner: node.owner.clone(), node: Some(parent.clone()) };
+        }
+        match of(TraceKind::Workspace) {
+            Some(workspace) => workspace.clone(),
+            None => Life { owner: parent.clone(), node: None },
+        }
+    }
+}
+
+fn is_begin(event: TraceEvent) -> bool {
+    matches!(
+        event,
+        TraceEvent::Request | TraceEvent::Create | TraceEvent::Start | TraceEvent::Reopened
+    )
+}
+
+/// The kind of actor that plays a thing of the trace.
+pub fn kind_of(kind: TraceKind) -> &'static str {
+    match kind {
+        TraceKind::Node => "node",
+        TraceKind::Workspace => "workspace",
+        TraceKind::Task => "task",
+    }
+}
+
+/// The actor of a thing's present life: the first of its names that is not used up.
+///
+/// # Errors
+///
+/// What the store says; [`ErrorKind::Refused`] if the id is no name.
+pub fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<ActorId, Error> {
+    let mut life = 1_u64;
+    loop {
+        let name = if life == 1 { id.to_owned() } else { format!("{id}~{life}") };
+        let actor = ActorId::new(kind_of(kind), &name).map_err(|error| {
+            Error::new(ErrorKind::Refused, format!("{id} is no name")).with_source(error)
+        })?;
+        let is_over = match query::entry(store, &actor)? {
+            Some(Entry::Tombstone(_)) => true,
+            Some(Entry::Alive(record)) => record.destruction.is_some(),
+            None => false,
+        };
+        if !is_over {
+            return Ok(actor);
+        }
+        life += 1;
+    }
+}

@@ -1,0 +1,148 @@
+//! What may still be there, what leaked, and what the store says at the end.
+//!
+//! What the trace began and did not end may stay, and so may what serves it: the workspace of an
+//! open task, the machine under that workspace. Everything else must go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sexton::{Entry, Error, RowView, Store, query};
+use sexton_fleet::sim_cloud::SimCloud;
+
+use crate::report::{Counts, Leak, Report};
+use crate::trace::TraceKind;
+
+use super::lives::Lives;
+
+/// The actors that may stay, by name, and those that must go.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Nodes that have a reason.
+    pub nodes: BTreeSet<String>,
+    /// Everything of the fleet that has none, by id, with its status.
+    pub overdue: BTreeMap<String, String>,
+}
+
+/// The name in the trace of what plays its `n`th life.
+fn base(name: &str) -> &str {
+    match name.rsplit_once('~') {
+        Some((base, life)) if life.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        Some(_) | None => name,
+    }
+}
+
+fn is_kept(row: &RowView, kind: TraceKind, lives: &Lives) -> bool {
+    row.status != sexton::DESTROYING
+        && row.record.text("tenure") == Some("external")
+        && lives.is_open(kind, base(row.id.name()))
+}
+
+/// Says who may stay at this moment.
+///
+/// # Errors
+///
+/// What the store says.
+pub fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
+    let mut standing = Standing::default();
+    let mut tasks = BTreeSet::new();
+    query::rows_of_kind(store, "task", |row| {
+        if is_kept(&row, TraceKind::Task, lives) {
+            tasks.insert(row.id.name().to_owned());
+        } else {
+            standing.overdue.insert(row.id.to_string(), row.status);
+        }
+        Ok(())
+    })?;
+    let mut hosts = BTreeSet::new();
+    query::rows_of_kind(store, "workspace", |row| {
+        let task = row.record.text("task");
+        let serves = row.status != sexton::DESTROYING
+            && match task {
+                Some(task) => tasks.contains(task),
+                None => is_kept(&row, TraceKind::Workspace, lives),
+            };
+        if serves {
+            hosts.insert(row.record.text("node").unwrap_or_default().to_owned());
+        } else {
+            standing.overdue.insert(row.id.to_string(), row.status);
+        }
+        Ok(())
+    })?;
+    query::rows_of_kind(store, "node", |row| {
+        let is_host = hosts.contains(row.id.name());
+        if is_host || is_kept(&row, TraceKind::Node, lives) {
+            standing.nodes.insert(row.id.to_string());
+        } else {
+            standing.overdue.insert(row.id.to_string(), row.status);
+        }
+        Ok(())
+    })?;
+    Ok(standing)
+}
+
+/// Machines at the cloud that no live actor owns, and all that outlived its reason.
+///
+/// # Errors
+///
+/// What the store says.
+pub fn leaks(
+    store: &dyn Store,
+    cloud: &SimCloud,
+    standing: &Standing,
+) -> Result<Vec<Leak>, Error> {
+    let mut leaks = Vec::new();
+    for machine in cloud.machines() {
+        let is_owned = match query::entry(store, &machine.owner.id)? {
+            Some(Entry::Alive(record)) => record.incarnation == machine.owner.incarnation,
+            Some(Entry::Tombstone(_)) | None => false,
+        };
+        let reason = if !is_owned {
+            format!("no live actor owns it: it was made for {}", machine.owner)
+        } else if !standing.nodes.contains(machine.owner.id.as_str()) {
+            format!("it outlived its reason: {} serves nobody", machine.owner)
+        } else {
+            continue;
+        };
+        leaks.push(Leak { id: machine.id.clone(), reason });
+    }
+    for (id, status) in &standing.overdue {
+        leaks.push(Leak { id: id.clone(), reason: format!("it is {status} and should be gone") });
+    }
+    Ok(leaks)
+}
+
+/// Fills in what the store alone tells: who lives, who is buried, how tasks and machines ended.
+///
+/// # Errors
+///
+/// What the store says.
+pub fn census(store: &dyn Store, report: &mut Report) -> Result<(), Error> {
+    query::all_entries(store, |id, entry| {
+        let kind = id.kind().to_owned();
+        count(&mut report.created, &kind);
+        match entry {
+            Entry::Alive(record) => {
+                count(&mut report.live_at_end, &kind);
+                report.stalled += u64::from(record.stalled.is_some());
+                report.effects.open_at_end += u64::from(record.debts_open);
+            }
+            Entry::Tombstone(tombstone) => {
+                count(&mut report.tombstones, &kind);
+                let class = tombstone.why.strip_prefix("failed: ");
+                if kind == "task" {
+                    count(&mut report.tasks, &tombstone.status);
+                    if let Some(class) = class {
+                        count(&mut report.task_failures, class);
+                    }
+                }
+                if kind == "node" {
+                    count(&mut report.machine_ends, &tombstone.why);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn count(counts: &mut Counts, what: &str) {
+    *counts.entry(what.to_owned()).or_default() += 1;
+}
