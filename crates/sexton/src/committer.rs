@@ -1,0 +1,99 @@
+//! Group commit: one thread that flushes what all engines have submitted meanwhile.
+//!
+//! ```text
+//! engines  submit submit submit submit submit
+//! thread     |-- flush --||----- flush -----||-- flush
+//! ```
+//!
+//! How far each engine has submitted is read *before* the flush, so a flush is never credited
+//! with a batch that came during it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use sexton_core::Store;
+
+use crate::clock::Stopwatch;
+use crate::mailbox::Mailbox;
+
+/// What the committer's thread is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Committer {
+    is_wanted: AtomicBool,
+    /// Whether the thread shall end.
+    is_over: Mutex<bool>,
+    news: Condvar,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) commits: AtomicU64,
+}
+
+impl Committer {
+    /// Asks for a flush; one that is asked for already covers this too.
+    pub(crate) fn want(&self) {
+        if !self.is_wanted.swap(true, Ordering::AcqRel) {
+            // The lock, so that the thread cannot go to sleep between its look and the news.
+            drop(self.is_over.lock().unwrap_or_else(PoisonError::into_inner));
+            self.news.notify_one();
+        }
+    }
+
+    /// Lets the thread end after the flush that it may be in.
+    pub(crate) fn end(&self) {
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.news.notify_one();
+    }
+
+    /// Whether there is anything to flush; waits until there is, or the thread shall end.
+    fn is_wanted(&self) -> bool {
+        let mut is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if *is_over {
+                return false;
+            }
+            if self.is_wanted.swap(false, Ordering::AcqRel) {
+                return true;
+            }
+            is_over = self.news.wait(is_over).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The thread: flushes as long as anybody asks, and tells every shard how far it came.
+    ///
+    /// After a failed flush it ends: nobody knows what the store holds.
+    pub(crate) fn run(&self, store: &dyn Store, mailboxes: &[Arc<Mailbox>]) {
+        while self.is_wanted() {
+            let goal: Vec<u64> = mailboxes.iter().map(submitted).collect();
+            let flushed = mailboxes.iter().map(|it| it.flushed.load(Ordering::Acquire));
+            let batches: u64 = goal.iter().zip(flushed).map(|(to, from)| to - from).sum();
+            let span = tracing::debug_span!(
+                target: "sexton",
+                "flush",
+                batches,
+                duration_us = tracing::field::Empty
+            );
+            let _entered = span.enter();
+            let watch = Stopwatch::start();
+            let result = store.flush();
+            let duration_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
+            span.record("duration_us", duration_us);
+            if let Err(error) = result {
+                tracing::error!(target: "sexton", %error, batches, "the flush failed");
+                for mailbox in mailboxes {
+                    mailbox.fail();
+                }
+                return;
+            }
+            self.flushes.fetch_add(1, Ordering::Relaxed);
+            self.commits.fetch_add(batches, Ordering::Relaxed);
+            for (mailbox, to) in mailboxes.iter().zip(goal) {
+                if to > mailbox.flushed.load(Ordering::Acquire) {
+                    mailbox.confirm(to);
+                }
+            }
+        }
+    }
+}
+
+fn submitted(mailbox: &Arc<Mailbox>) -> u64 {
+    mailbox.submitted.load(Ordering::Acquire)
+}

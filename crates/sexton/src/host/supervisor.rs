@@ -1,0 +1,162 @@
+//! The thread that opens and closes the others.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix::{Actor as _, Arbiter, System};
+use sexton_core::{Actor, Engine, Error, Fence, Limits, Part, Shard};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task;
+
+use super::{Closing, thread};
+use crate::builder::KindsFactory;
+use crate::mailbox::{Input, Mailbox, closed};
+use crate::shard::{ShardActor, Shared};
+use crate::sweep::Sweeper;
+use crate::sweeps;
+
+/// Everything that the thread needs.
+pub(super) struct Supervisor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) kinds: KindsFactory,
+    pub(super) limits: Limits,
+    pub(super) tasks: Vec<sweeps::Task>,
+}
+
+impl Supervisor {
+    pub(super) fn run(
+        self,
+        ready: oneshot::Sender<Result<(), Error>>,
+        control: mpsc::UnboundedReceiver<Closing>,
+    ) {
+        System::new().block_on(self.supervise(ready, control));
+    }
+
+    async fn supervise(
+        self,
+        ready: oneshot::Sender<Result<(), Error>>,
+        mut control: mpsc::UnboundedReceiver<Closing>,
+    ) {
+        let arbiters: Vec<Arbiter> = self.shared.mailboxes.iter().map(|_| Arbiter::new()).collect();
+        let opened = match self.open(&arbiters).await {
+            Ok(()) => self.start_committer(),
+            Err(error) => Err(error),
+        };
+        let committer = match opened {
+            Ok(committer) => committer,
+            Err(error) => {
+                end(arbiters);
+                // Whoever opens may have gone.
+                drop(ready.send(Err(error)));
+                return;
+            }
+        };
+        self.shared.performers.runtime.get_or_init(runtime::Handle::current);
+        let sweeps: Vec<task::JoinHandle<()>> = self.start_sweeps();
+        drop(ready.send(Ok(())));
+
+        let reply = control.recv().await;
+        sweeps.iter().for_each(task::JoinHandle::abort);
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.close());
+        let drained = if reply.is_some() { self.drain().await } else { Err(closed()) };
+        end(arbiters);
+        self.shared.committer.end();
+        let Some(reply) = reply else { return };
+        drop(committer.join());
+        let result = drained.and_then(|()| self.shared.store.close());
+        drop(self);
+        drop(reply.send(result));
+    }
+
+    /// Claims the store and recovers each part in the thread that will own it.
+    async fn open(&self, arbiters: &[Arbiter]) -> Result<(), Error> {
+        let fences: Arc<[(Shard, Fence)]> = self.shared.store.claim()?.into();
+        let mut waiting = Vec::new();
+        for (index, (arbiter, mailbox)) in arbiters.iter().zip(&self.shared.mailboxes).enumerate() {
+            let (opened, is_open) = oneshot::channel();
+            let count = u16::try_from(arbiters.len()).unwrap_or(u16::MAX);
+            let part = Part { index: u16::try_from(index).unwrap_or(u16::MAX), count };
+            let shard = Opening {
+                part,
+                fences: Arc::clone(&fences),
+                kinds: Arc::clone(&self.kinds),
+                limits: self.limits.clone(),
+                shared: Arc::clone(&self.shared),
+                mailbox: Arc::clone(mailbox),
+            };
+            arbiter.spawn_fn(move || drop(opened.send(shard.open())));
+            waiting.push(is_open);
+        }
+        for is_open in waiting {
+            is_open.await.unwrap_or_else(|_| Err(closed()))?;
+        }
+        Ok(())
+    }
+
+    fn start_committer(&self) -> Result<JoinHandle<()>, Error> {
+        let shared = Arc::clone(&self.shared);
+        thread("sexton-committer", move || {
+            let run = || shared.committer.run(&*shared.store, &shared.mailboxes);
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                shared.mailboxes.iter().for_each(|mailbox| mailbox.fail());
+            }
+        })
+    }
+
+    fn start_sweeps(&self) -> Vec<task::JoinHandle<()>> {
+        let start = |task: &sweeps::Task| {
+            task::spawn_local(sweeps::run(Arc::clone(&self.shared), task.clone()))
+        };
+        self.tasks.iter().map(start).collect()
+    }
+
+    async fn drain(&self) -> Result<(), Error> {
+        let mut waiting = Vec::new();
+        for mailbox in &self.shared.mailboxes {
+            let (reply, is_drained) = oneshot::channel();
+            mailbox.push(Input::Drain(reply));
+            waiting.push(is_drained);
+        }
+        let mut result = Ok(());
+        for is_drained in waiting {
+            result = is_drained.await.unwrap_or_else(|_| Err(closed())).and(result);
+        }
+        result
+    }
+}
+
+/// What a thread needs to take up its part.
+struct Opening {
+    part: Part,
+    fences: Arc<[(Shard, Fence)]>,
+    kinds: KindsFactory,
+    limits: Limits,
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Opening {
+    fn open(self) -> Result<(), Error> {
+        let Self { part, fences, kinds, mut limits, shared, mailbox } = self;
+        let mut kinds = kinds();
+        let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
+        if !has_sweeper {
+            kinds = kinds.with::<Sweeper>();
+        }
+        limits.live_actors_max = (limits.live_actors_max / usize::from(part.count)).max(1);
+        let engine = Engine::recover(kinds, limits, &*shared.store, (part, &fences))?;
+        mailbox.begin(engine.order());
+        ShardActor::new(engine, shared, mailbox).start();
+        Ok(())
+    }
+}
+
+fn end(arbiters: Vec<Arbiter>) {
+    for arbiter in arbiters {
+        arbiter.stop();
+        // A shard that panicked has told its callers already.
+        drop(arbiter.join());
+    }
+}

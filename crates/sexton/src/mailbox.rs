@@ -1,0 +1,278 @@
+//! The bounded mailbox of a shard: many senders, one actor that is woken once for all of it.
+//!
+//! What outsiders ask for is admitted against a limit that covers the whole way of a call, from
+//! the mailbox to the output gate: a store that is slow fills it, and the next call is refused
+//! at once. What the runtime tells itself (mail, answers, flushes) is never refused; it is
+//! bounded by what caused it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use actix::Addr;
+use sexton_core::key::MailOrder;
+use sexton_core::{
+    ActorId, Answer, EffectId, EngineFigures, Error, ErrorKind, Release, Request, Store, Switch,
+};
+use tokio::sync::oneshot;
+
+use crate::shard::{ShardActor, Wake};
+
+/// Reads the store in the thread of its shard; what it returns leaves through the output gate.
+pub(crate) type Read = Box<dyn FnOnce(&dyn Store) -> Release + Send>;
+
+/// How far a request came, for the caller whose reply was lost.
+///
+/// Sent after the turn; a request that never had one drops it, and did nothing.
+pub(crate) enum Verdict {
+    /// The turn ran, and whether the store keeps it is not known.
+    Begun,
+    /// There was no turn.
+    Failed(Error),
+}
+
+/// What a shard's actor is told.
+pub(crate) enum Input {
+    /// Somebody outside asks something of an actor.
+    Ask { id: ActorId, request: Request, verdict: oneshot::Sender<Verdict> },
+    /// Somebody reads.
+    Read(Read),
+    /// Mail from a shard of another engine.
+    Notice { place: MailOrder, to: ActorId },
+    /// A performer's answer.
+    Answer { to: EffectId, answer: Answer },
+    /// Alarms are paused or resumed.
+    Alarms(Switch, oneshot::Sender<()>),
+    /// Effects are paused or resumed.
+    Effects(Switch, oneshot::Sender<()>),
+    /// How the engine stands.
+    Figures(oneshot::Sender<EngineFigures>),
+    /// The host closes: nothing comes after this.
+    Drain(oneshot::Sender<Result<(), Error>>),
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the host is closed")
+}
+
+/// Which limit a request counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Answered when a flush has covered it.
+    Call,
+    /// Answered at a tombstone, which may take days: must not keep calls out.
+    Wait,
+}
+
+/// A place in the mailbox, free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    mailbox: Arc<Mailbox>,
+    class: Class,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.mailbox.admitted(self.class).fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Busy,
+    Closed,
+}
+
+/// What lies in a mailbox.
+#[derive(Default)]
+struct Content {
+    inputs: VecDeque<Input>,
+    /// The last order that a flush covered.
+    durable: u64,
+    /// Whether the store failed.
+    is_failed: bool,
+    stage: Stage,
+    /// Grows with every change, so that the actor does not go to sleep over one.
+    news: u64,
+}
+
+/// Whether the actor has to be woken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Asleep,
+    Awake,
+    Gone,
+}
+
+/// What the actor takes out at once.
+pub(crate) struct Taken {
+    pub(crate) inputs: VecDeque<Input>,
+    pub(crate) durable: u64,
+    pub(crate) is_failed: bool,
+    pub(crate) news: u64,
+}
+
+/// The mailbox of one shard's actor.
+pub(crate) struct Mailbox {
+    content: Mutex<Content>,
+    address: OnceLock<Addr<ShardActor>>,
+    /// The order of the last batch that the engine submitted, for the committer.
+    pub(crate) submitted: AtomicU64,
+    /// The order of the last batch that a flush covered, kept by the committer.
+    pub(crate) flushed: AtomicU64,
+    is_closed: AtomicBool,
+    calls: AtomicUsize,
+    waits: AtomicUsize,
+    messages_max: usize,
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("calls", &self.calls)
+            .field("waits", &self.waits)
+            .field("messages_max", &self.messages_max)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn new(messages_max: usize) -> Self {
+        Self {
+            content: Mutex::default(),
+            address: OnceLock::new(),
+            submitted: AtomicU64::new(0),
+            flushed: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            waits: AtomicUsize::new(0),
+            messages_max,
+        }
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admitted(&self, class: Class) -> &AtomicUsize {
+        match class {
+            Class::Call => &self.calls,
+            Class::Wait => &self.waits,
+        }
+    }
+
+    /// Requests that were admitted and are not answered.
+    pub(crate) fn waiting(&self) -> usize {
+        self.calls.load(Ordering::Acquire) + self.waits.load(Ordering::Acquire)
+    }
+
+    /// The most requests of a class at a time.
+    pub(crate) fn messages_max(&self) -> usize {
+        self.messages_max
+    }
+
+    /// Gives a place to a request from outside. Keeps G14: the limit is an error of its own.
+    pub(crate) fn admit(self: &Arc<Self>, class: Class) -> Result<Permit, Refused> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Refused::Closed);
+        }
+        let count = self.admitted(class);
+        let max = self.messages_max;
+        let place =
+            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1));
+        match place {
+            Ok(_) => Ok(Permit { mailbox: Arc::clone(self), class }),
+            Err(_) => Err(Refused::Busy),
+        }
+    }
+
+    /// Puts something in and wakes the actor if it sleeps. What comes too late is dropped.
+    pub(crate) fn push(&self, input: Input) {
+        self.change(|content| content.inputs.push_back(input));
+    }
+
+    /// Says where the engine begins: everything up to there is durable.
+    pub(crate) fn begin(&self, order: u64) {
+        self.flushed.store(order, Ordering::Release);
+        self.submitted.store(order, Ordering::Release);
+    }
+
+    /// Says that a flush covered all turns up to `order`.
+    pub(crate) fn confirm(&self, order: u64) {
+        self.flushed.store(order, Ordering::Release);
+        self.change(|content| content.durable = content.durable.max(order));
+    }
+
+    /// Says that the store failed: nobody knows what it holds.
+    pub(crate) fn fail(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.change(|content| content.is_failed = true);
+    }
+
+    /// Wakes the actor without telling it anything: the clock was set.
+    pub(crate) fn nudge(&self) {
+        self.change(|_| ());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Content)) {
+        let mut content = self.content();
+        content.news += 1;
+        match content.stage {
+            Stage::Gone => return,
+            Stage::Awake => return change(&mut content),
+            Stage::Asleep => {
+                change(&mut content);
+                content.stage = Stage::Awake;
+            }
+        }
+        drop(content);
+        if let Some(address) = self.address.get() {
+            address.do_send(Wake);
+        }
+    }
+
+    /// Names the actor that this mailbox belongs to and wakes it for what lies here already.
+    pub(crate) fn belong(&self, address: Addr<ShardActor>) {
+        self.content().stage = Stage::Awake;
+        address.do_send(Wake);
+        self.address.get_or_init(|| address);
+    }
+
+    /// Takes out at most `limit` inputs, and the news.
+    pub(crate) fn take(&self, limit: usize) -> Taken {
+        let mut content = self.content();
+        let rest = content.inputs.len().min(limit);
+        let rest = content.inputs.split_off(rest);
+        let inputs = std::mem::replace(&mut content.inputs, rest);
+        let Content { durable, is_failed, news, .. } = *content;
+        Taken { inputs, durable, is_failed, news }
+    }
+
+    /// Lets the actor sleep if nothing changed since it took `news`; else it must go on.
+    pub(crate) fn sleep(&self, news: u64) -> bool {
+        let mut content = self.content();
+        let is_done = content.inputs.is_empty() && content.news == news;
+        if is_done && content.stage == Stage::Awake {
+            content.stage = Stage::Asleep;
+        }
+        is_done
+    }
+
+    /// Refuses requests from outside from here on.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// The actor is gone: drops what lies here, so that nobody waits for it.
+    pub(crate) fn shut(&self) {
+        self.close();
+        let mut content = self.content();
+        content.stage = Stage::Gone;
+        let inputs = std::mem::take(&mut content.inputs);
+        drop(content);
+        drop(inputs);
+    }
+}
