@@ -253,7 +253,7 @@ impl Outside for Cloud {
         _store: &dyn Store,
     ) -> Result<(), WorldError> {
         let work: Cloudwork =
-            codec::decode(&owed.effect).map_err(|error| WorldError::Outside(error.to_string()))?;
+            codec::decode(&owed.effect).map_err(|error| WorldError::Outside(Box::new(error)))?;
         self.asked.push((owed.id.clone(), work.clone()));
         let name = owed.id.actor.id.name();
         let mood = self.moods.get_mut(name).and_then(VecDeque::pop_front);

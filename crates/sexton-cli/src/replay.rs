@@ -47,6 +47,8 @@ use self::stores::Opened;
 const TAIL: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 /// How often it is looked whether all that must go has gone. Chosen: a sweep's period.
 const LOOK: Duration = Duration::from_secs(5 * 60);
+/// The most things that the cloud does in one row; numbers them over all rows.
+const STEPS_PER_ROW_MAX: u64 = 4;
 /// How often the progress is shown, in rows. Chosen: cheap, and often enough for an eye.
 const ROWS_PER_UPDATE: u64 = 64;
 
@@ -140,7 +142,7 @@ impl<'a> Replay<'a> {
     ) -> Result<Self, ReplayError> {
         let (policy, catalog) = with;
         let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed)
-            .map_err(|error| ReplayError::Input(error.to_string()))?;
+            .map_err(outside::outside)?;
         let kinds = kinds();
         let limits = Limits { alarm_horizon: Duration::from_secs(24 * 60 * 60), ..Limits::default() };
         let store = std::sync::Arc::clone(&opened.store);
@@ -203,7 +205,7 @@ impl<'a> Replay<'a> {
         let reaper = ActorId::new("reaper", &self.installation.to_string())
             .map_err(|error| ReplayError::Input(error.to_string()))?;
         if query::entry(self.store.as_ref(), &reaper)?.is_none() {
-            let init = ReaperInit::new(self.installation, &self.policy);
+            let init = ReaperInit::of(self.installation, &self.policy);
             self.world.request(&reaper, Request::create::<Reaper>(&init, Box::new(drop))?)?;
         }
         for sweep in sweeps::all(&self.policy) {
@@ -253,8 +255,7 @@ impl<'a> Replay<'a> {
         if position <= self.taken {
             return Ok(());
         }
-        self.world.advance_to(Timestamp::from_millis(row.at_ms))?;
-        self.gauge.look(&mut self.world)?;
+        self.advance_to(Timestamp::from_millis(row.at_ms))?;
         let actor = present(self.store.as_ref(), row.kind, &row.id)?;
         let node = match life_of(&part).node.as_deref() {
             Some(node) => Some(present(self.store.as_ref(), TraceKind::Node, node)?),
@@ -270,12 +271,9 @@ impl<'a> Replay<'a> {
             ReplayError::Input(format!("{}, line {}: {refusal}", row.file, row.line))
         })?;
         let now = self.world.now();
-        for step in script.steps {
-            self.world
-                .outside()
-                .sim()
-                .script(position, &actor, step, now)
-                .map_err(|error| ReplayError::Input(error.to_string()))?;
+        for (step, number) in script.steps.into_iter().zip(position * STEPS_PER_ROW_MAX..) {
+            let sim = self.world.outside().sim();
+            sim.script(number, &actor, &step, now).map_err(outside::outside)?;
         }
         if script.letters.is_empty() {
             return Ok(());
@@ -311,12 +309,20 @@ impl<'a> Replay<'a> {
             if (standing.overdue.is_empty() && !is_owing) || self.world.now() >= over {
                 break;
             }
-            // On a grid of its own, so that a resumed run looks at the same moments.
-            let look_ms = i64::try_from(LOOK.as_millis()).unwrap_or(1);
-            let next_ms = (self.world.now().as_millis().div_euclid(look_ms) + 1) * look_ms;
-            self.world.advance_to(Timestamp::from_millis(next_ms))?;
+            self.world.advance_to(next_look(self.world.now()))?;
         }
         self.world.flush()?;
+        Ok(())
+    }
+
+    /// Lets time pass, with a look now and then, so that the plots have no holes.
+    fn advance_to(&mut self, to: Timestamp) -> Result<(), ReplayError> {
+        while next_look(self.world.now()) < to {
+            self.world.advance_to(next_look(self.world.now()))?;
+            self.gauge.look(&mut self.world)?;
+        }
+        self.world.advance_to(to)?;
+        self.gauge.look(&mut self.world)?;
         Ok(())
     }
 
@@ -379,13 +385,20 @@ impl<'a> Replay<'a> {
 
 /// All kinds that a replay's store holds.
 fn kinds() -> Kinds {
-    sexton_fleet::kinds().with::<Feed>()
+    sweeps::kinds().with::<Feed>()
 }
 
 fn life_of(part: &Part) -> &lives::Life {
     match part {
         Part::Begin(life) | Part::BeginBefore(life) | Part::Middle(life) | Part::End(life) => life,
     }
+}
+
+/// The next moment at which a run is looked at: on a grid, so that a resumed run looks at the
+/// same moments.
+fn next_look(now: Timestamp) -> Timestamp {
+    let look_ms = i64::try_from(LOOK.as_millis()).unwrap_or(1);
+    Timestamp::from_millis((now.as_millis().div_euclid(look_ms) + 1) * look_ms)
 }
 
 fn seconds(millis: i64) -> f64 {

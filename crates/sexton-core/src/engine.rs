@@ -244,6 +244,9 @@ pub struct Engine {
     durable: u64,
     /// The time of the last commit before this engine was recovered.
     recovered_at: Timestamp,
+    /// The latest time of any turn: mail is never older than mail before it, also when the
+    /// clock is put back.
+    latest: Timestamp,
     slots: BTreeMap<ActorId, Box<Slot>>,
     recency: BTreeMap<u64, ActorId>,
     stamp: u64,
@@ -478,8 +481,9 @@ impl Engine {
         }
     }
 
-    fn draft(&self, id: &ActorId, now: Timestamp) -> Draft {
-        Draft::new(id.shard(), now, self.order + 1)
+    fn draft(&mut self, id: &ActorId, now: Timestamp) -> Draft {
+        self.latest = self.latest.max(now);
+        Draft::new(id.shard(), (now, self.latest), self.order + 1)
     }
 
     /// Makes a batch of a draft and brings what is in memory up to date with it.

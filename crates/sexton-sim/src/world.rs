@@ -23,7 +23,7 @@ pub enum WorldError {
     /// The engine or its store failed.
     Runtime(Error),
     /// The world outside failed: its file, its script.
-    Outside(String),
+    Outside(Box<dyn std::error::Error + Send + Sync>),
     /// The number of commits after which the run was to stop is reached; they are durable.
     Stopped,
 }
@@ -32,7 +32,7 @@ impl fmt::Display for WorldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Runtime(error) => write!(f, "{error}"),
-            Self::Outside(why) => f.write_str(why),
+            Self::Outside(error) => write!(f, "{error}"),
             Self::Stopped => f.write_str("stopped after the commits that were asked for"),
         }
     }
@@ -42,7 +42,8 @@ impl std::error::Error for WorldError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Runtime(error) => error.source(),
-            Self::Outside(_) | Self::Stopped => None,
+            Self::Outside(error) => error.source(),
+            Self::Stopped => None,
         }
     }
 }
@@ -137,7 +138,7 @@ impl<O: Outside> World<O> {
             tally.found(row.id.kind(), &row.status);
             Ok(())
         })?;
-        Ok(Self {
+        let mut world = Self {
             outside,
             tally,
             now: engine.recovered_at(),
@@ -149,7 +150,11 @@ impl<O: Outside> World<O> {
             held: Vec::new(),
             stop_after: None,
             rung: (0, 0),
-        })
+        };
+        // What an earlier process had begun is asked for again before anything else happens, so
+        // that its answers come when they would have come.
+        world.perform_all()?;
+        Ok(world)
     }
 
     /// Ends the run with [`WorldError::Stopped`] when so many commits are durable.
@@ -164,7 +169,7 @@ impl<O: Outside> World<O> {
     /// What the engine says.
     pub fn add_sweep(&mut self, sweep: Box<dyn Sweep>) -> Result<(), WorldError> {
         let id = sweep::sweeper(sweep.name())
-            .map_err(|error| WorldError::Outside(format!("a sweep's name: {error}")))?;
+            .map_err(|error| WorldError::Outside(Box::new(error)))?;
         let known = query::state::<Sweeper>(self.store.as_ref(), &id)?;
         let next_at = if let Some(state) = known {
             state.next_at

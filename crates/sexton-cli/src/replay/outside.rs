@@ -1,22 +1,28 @@
 //! The simulated cloud as the world outside of a virtual world.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use sexton::{ActorId, Answer, Call, EffectId, Owed, Store, Timestamp};
-use sexton_fleet::sim_cloud::{Callback, CallbackKind, CloudError, SimCloud};
-use sexton_fleet::{AgentDown, AgentUp, Lost, Node, Ready};
+use sexton_fleet::sim_cloud::{Callback, CloudError, Performed, SimCloud};
 use sexton_sim::{Outside, WorldError};
 
-/// The cloud, and the calls of its machines that are not durable yet.
+/// The cloud, its answers that are under way, and its calls that are not durable yet.
 #[derive(Debug)]
 pub struct Cloud {
     cloud: SimCloud,
+    /// Answers, by when they arrive.
+    answers: BTreeMap<(Timestamp, EffectId), Answer>,
+    /// Calls that are due and were not handed in.
+    calls: VecDeque<Callback>,
     /// Calls that were handed in: acknowledged when they are durable.
-    handed_in: Vec<Callback>,
+    handed_in: Vec<u64>,
 }
 
 impl Cloud {
-    /// A cloud whose calls were all acknowledged.
+    /// A cloud of which this process has heard nothing yet.
     pub fn new(cloud: SimCloud) -> Self {
-        Self { cloud, handed_in: Vec::new() }
+        let answers = BTreeMap::new();
+        Self { cloud, answers, calls: VecDeque::new(), handed_in: Vec::new() }
     }
 
     /// The cloud itself.
@@ -25,8 +31,8 @@ impl Cloud {
     }
 }
 
-fn outside(error: CloudError) -> WorldError {
-    WorldError::Outside(error.to_string())
+pub(super) fn outside(error: CloudError) -> WorldError {
+    WorldError::Outside(Box::new(error))
 }
 
 impl Outside for Cloud {
@@ -36,40 +42,40 @@ impl Outside for Cloud {
         owed: &Owed,
         store: &dyn Store,
     ) -> Result<(), WorldError> {
-        self.cloud.perform(now, owed, store).map_err(outside)
+        match self.cloud.perform(now, owed, store).map_err(outside)? {
+            Performed::At(at, answer) => {
+                self.answers.insert((at, owed.id.clone()), answer);
+            }
+            Performed::Later => {}
+        }
+        Ok(())
     }
 
     fn take_due(&mut self, now: Timestamp) -> Result<Option<(EffectId, Answer)>, WorldError> {
-        self.cloud.take_due(now).map_err(outside)
+        for (id, answer) in self.cloud.take_due(now) {
+            self.answers.insert((now, id), answer);
+        }
+        let is_due = self.answers.first_key_value().is_some_and(|((at, _), _)| *at <= now);
+        let first = if is_due { self.answers.pop_first() } else { None };
+        Ok(first.map(|((_, id), answer)| (id, answer)))
     }
 
     fn take_call(&mut self, now: Timestamp) -> Result<Option<(ActorId, Call)>, WorldError> {
-        let Some(callback) = self.cloud.take_callback(now).map_err(outside)? else {
-            return Ok(None);
-        };
-        let id = callback.node.id.clone();
-        let epoch = callback.node.incarnation;
-        let call = match &callback.kind {
-            CallbackKind::Ready => Call::new::<Node, _>(Ready { epoch }, Box::new(drop)),
-            CallbackKind::Up => Call::new::<Node, _>(AgentUp { epoch }, Box::new(drop)),
-            CallbackKind::Down => Call::new::<Node, _>(AgentDown { epoch }, Box::new(drop)),
-            CallbackKind::Lost(class) => {
-                let class = class.clone();
-                Call::new::<Node, _>(Lost { epoch, class }, Box::new(drop))
-            }
-        };
-        self.handed_in.push(callback);
-        Ok(Some((id, call)))
+        self.calls.extend(self.cloud.callbacks_due(now));
+        let Some(callback) = self.calls.pop_front() else { return Ok(None) };
+        self.handed_in.push(callback.number);
+        Ok(Some((callback.to.id.clone(), callback.call(Box::new(drop)))))
     }
 
     fn flushed(&mut self) -> Result<(), WorldError> {
-        for callback in std::mem::take(&mut self.handed_in) {
-            self.cloud.acknowledge(&callback).map_err(outside)?;
+        for number in std::mem::take(&mut self.handed_in) {
+            self.cloud.acknowledge(number).map_err(outside)?;
         }
         Ok(())
     }
 
     fn next_due(&self) -> Option<Timestamp> {
-        self.cloud.next_due()
+        let answer = self.answers.first_key_value().map(|((at, _), _)| *at);
+        [answer, self.cloud.next_due()].into_iter().flatten().min()
     }
 }

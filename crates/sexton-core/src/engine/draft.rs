@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 pub(crate) struct Draft {
     pub(crate) shard: Shard,
     pub(crate) now: Timestamp,
+    /// When its mail counts as sent: not before any mail that was sent earlier.
+    pub(crate) sent_at: Timestamp,
     pub(crate) order: u64,
     pub(crate) writes: Vec<Write>,
     pub(crate) events: Vec<Event>,
@@ -40,10 +42,12 @@ pub(crate) enum End {
 }
 
 impl Draft {
-    pub(crate) fn new(shard: Shard, now: Timestamp, order: u64) -> Self {
+    pub(crate) fn new(shard: Shard, at: (Timestamp, Timestamp), order: u64) -> Self {
+        let (now, sent_at) = at;
         Self {
             shard,
             now,
+            sent_at,
             order,
             writes: Vec::new(),
             events: Vec::new(),
@@ -52,6 +56,11 @@ impl Draft {
             disarmed: None,
             end: End::AsBefore,
         }
+    }
+
+    /// The same turn, with nothing written yet.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.shard, (self.now, self.sent_at), self.order)
     }
 
     pub(crate) fn is_burial(&self) -> bool {
@@ -82,7 +91,7 @@ impl Draft {
 
     pub(crate) fn send(&mut self, to: &ActorId, mail: &Mail) -> Result<(), Error> {
         let index = u32::try_from(self.sent.len()).expect("a turn's mail is limited");
-        let place = MailOrder { at: self.now, order: self.order, from: self.shard, index };
+        let place = MailOrder { at: self.sent_at, order: self.order, from: self.shard, index };
         self.put(key::mail(to, place), mail)?;
         self.sent.push((place, to.clone()));
         Ok(())

@@ -29,6 +29,8 @@ impl Engine {
             self.mail.remove(&place);
             return Ok(Turned::default());
         };
+        // What cannot be read is set aside until the store is opened again; others go on.
+        self.mail.remove(&place);
         let mail: Mail = codec::open(&bytes).map_err(|error| corrupt(&to, error))?;
         let mut draft = self.draft(&to, now);
         draft.take_mail(&to, place);
@@ -137,7 +139,7 @@ impl Engine {
         })?;
         let Err(refusal) = result else { return Ok(()) };
         // The refused turn changed nothing; the mail is taken all the same, and says why.
-        *draft = Draft::new(draft.shard, draft.now, draft.order);
+        *draft = draft.anew();
         draft.take_mail(&slot.id, place);
         draft.dead_letter(&slot.id, mail, &refusal.reason)
     }
@@ -154,7 +156,7 @@ impl Engine {
         let result = self
             .attempt(slot, draft, "gone", |live, record| live.on_child_gone(child, end, record))?;
         if let Err(refusal) = result {
-            *draft = Draft::new(draft.shard, draft.now, draft.order);
+            *draft = draft.anew();
             draft.take_mail(&slot.id, place);
             let text = format!("{child} is gone, and that was refused: {refusal}");
             slot.publish(draft, What::Fact { name: "refused".to_owned(), text })?;

@@ -46,6 +46,7 @@ impl Engine {
             order,
             durable: order,
             recovered_at,
+            latest: recovered_at,
             slots: BTreeMap::new(),
             recency: BTreeMap::new(),
             stamp: 0,
@@ -115,12 +116,20 @@ impl Engine {
 pub(crate) fn each(
     store: &dyn Store,
     prefix: &[u8],
+    visit: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    each_between(store, (prefix.to_vec(), &key::end_of(prefix)), visit)
+}
+
+/// Calls `visit` for every record from the first key on and before the second, page by page.
+pub(super) fn each_between(
+    store: &dyn Store,
+    between: (key::Key, &[u8]),
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let end = key::end_of(prefix);
-    let mut start = prefix.to_vec();
+    let (mut start, end) = between;
     loop {
-        let page = store.scan(&start, &end, PAGE)?;
+        let page = store.scan(&start, end, PAGE)?;
         for (at, bytes) in &page {
             visit(at, bytes)?;
         }

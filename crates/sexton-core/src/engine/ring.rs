@@ -8,11 +8,9 @@ use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::draft::End;
+use super::recover::each_between;
 use super::slot::{Found, Slot};
 use super::{Engine, Turned};
-
-/// The most alarms that one look ahead reads from a shard. Chosen: a page, not a store.
-const ALARMS_PER_SHARD_MAX: usize = 100_000;
 
 impl Engine {
     /// Brings into memory the alarms of the next stretch of time, when the present one runs out.
@@ -24,11 +22,12 @@ impl Engine {
         for shard in Shard::all().filter(|shard| self.part.has(*shard)) {
             let (from, to) =
                 (key::alarms_from(shard, self.horizon), key::alarms_from(shard, horizon));
-            for (at, _) in store.scan(&from, &to, ALARMS_PER_SHARD_MAX)? {
-                if let Some(Parsed::Alarm(id, due)) = key::parse(&at) {
+            each_between(store, (from, &to), |at, _| {
+                if let Some(Parsed::Alarm(id, due)) = key::parse(at) {
                     self.alarms.insert((due, id));
                 }
-            }
+                Ok(())
+            })?;
         }
         self.horizon = horizon;
         Ok(())
@@ -41,6 +40,7 @@ impl Engine {
         store: &dyn Store,
     ) -> Result<Turned, Error> {
         let Some((armed, id)) = self.alarms.pop_first() else { return Ok(Turned::default()) };
+        // An actor that cannot be read is set aside until the store is opened again; others go on.
         let Found::Alive(mut slot) = self.checkout(now, store, &id)? else {
             return Ok(Turned::default());
         };
