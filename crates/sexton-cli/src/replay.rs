@@ -339,8 +339,9 @@ impl<'a> Replay<'a> {
         self.count(&mut report, now_s);
         verdict::census(self.store.as_ref(), &mut report)?;
         let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
-        report.leaks =
-            verdict::leaks(self.store.as_ref(), self.world.outside().sim(), &standing)?;
+        let now = self.world.now();
+        let cloud = self.world.outside().sim();
+        report.leaks = verdict::leaks(self.store.as_ref(), (cloud, now), &standing)?;
         let broken = sexton::audit::audit(self.store.as_ref(), &kinds(), 100)?;
         report.audit_violations = broken.iter().map(ToString::to_string).collect();
         report.state_hash = state_hash(self.store.as_ref())?;

@@ -67,6 +67,8 @@ pub struct ActorRecord {
     pub back_offs: Vec<BackOff>,
     /// When its alarm rings.
     pub alarm: Option<Timestamp>,
+    /// When that alarm was armed: a deadline may be in the past when the state first names it.
+    pub armed_at: Timestamp,
     /// Why it makes no progress, if it is stalled.
     pub stalled: Option<String>,
     /// Its destruction, once that is committed.

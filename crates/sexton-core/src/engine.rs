@@ -63,7 +63,8 @@ pub struct Turned {
     pub notices: Vec<(MailOrder, ActorId)>,
     /// Whose turn it was and what for, for traces and logs.
     pub label: Option<(ActorId, String)>,
-    /// How late the alarm was that this turn rang, in milliseconds; `None` for other turns.
+    /// How late the alarm was that this turn rang, in milliseconds, counted from its moment or
+    /// from when it was armed; `None` for other turns.
     pub lateness_ms: Option<u64>,
 }
 

@@ -37,8 +37,8 @@ pub use node::{
     WorkspaceChanged,
 };
 pub use owner::{
-    CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus, Release,
-    RequestNode, Seek, StartTask,
+    CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
+    Release, RequestNode, Seek, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sexton::{Entry, Error, RowView, Store, query};
+use sexton::{Entry, Error, RowView, Store, Timestamp, query};
 use sexton_fleet::sim_cloud::SimCloud;
 
 use crate::report::{Counts, Leak, Report};
@@ -86,11 +86,12 @@ pub fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
 /// What the store says.
 pub fn leaks(
     store: &dyn Store,
-    cloud: &SimCloud,
+    at: (&SimCloud, Timestamp),
     standing: &Standing,
 ) -> Result<Vec<Leak>, Error> {
     let mut leaks = Vec::new();
-    for machine in cloud.machines() {
+    let (cloud, now) = at;
+    for machine in cloud.machines(now) {
         let is_owned = match query::entry(store, &machine.owner.id)? {
             Some(Entry::Alive(record)) => record.incarnation == machine.owner.incarnation,
             Some(Entry::Tombstone(_)) | None => false,
@@ -102,7 +103,7 @@ pub fn leaks(
         } else {
             continue;
         };
-        leaks.push(Leak { id: machine.id.clone(), reason });
+        leaks.push(Leak { id: machine.machine.id.clone(), reason });
     }
     for (id, status) in &standing.overdue {
         leaks.push(Leak { id: id.clone(), reason: format!("it is {status} and should be gone") });

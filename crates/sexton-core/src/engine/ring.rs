@@ -103,7 +103,7 @@ impl Engine {
     fn ring(&mut self, now: Timestamp, at: (&mut Slot, &Due)) -> Result<Turned, Error> {
         let (slot, due) = at;
         self.marks.remove(&(slot.id.clone(), due.clone()));
-        let rung_at = rings_at(due, &slot.record.back_offs);
+        let rung_at = rings_at(due, &slot.record.back_offs).max(slot.record.armed_at);
         let mut draft = self.draft(&slot.id, now);
         let result = self.attempt(slot, &mut draft, "deadline", |live, record| {
             live.on_deadline(&due.what, record)

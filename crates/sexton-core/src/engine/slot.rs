@@ -183,6 +183,7 @@ impl Slot {
                 draft.put(key::alarm(&self.id, at), &())?;
             }
             self.record.alarm = alarm;
+            self.record.armed_at = draft.now;
         }
         self.status = self.live.status();
         self.conclude_row(draft)?;
@@ -246,6 +247,7 @@ mod tests {
             debts_open: 0,
             back_offs: Vec::new(),
             alarm: None,
+            armed_at: Timestamp::ZERO,
             stalled: None,
             destruction: None,
             state_version: 1,

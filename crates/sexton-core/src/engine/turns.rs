@@ -433,6 +433,7 @@ fn new_record(incarnation: u32, parent: Option<ActorRef>, now: Timestamp) -> Act
         debts_open: 0,
         back_offs: Vec::new(),
         alarm: None,
+        armed_at: now,
         stalled: None,
         destruction: None,
         state_version: 1,

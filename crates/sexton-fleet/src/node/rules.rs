@@ -1,0 +1,150 @@
+//! When a node must do what by itself, and what it then does.
+
+use serde::{Deserialize, Serialize};
+use sexton_core::{Timestamp, Turn};
+
+use crate::caller::Tenure;
+use crate::placement::Phase;
+
+use super::{Course, Node, NodeClass, NodeRole, NodeStatus};
+
+/// What a node's deadlines mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeDue {
+    /// There is no machine yet.
+    Provisioning,
+    /// The agent is not ready yet.
+    AgentReady,
+    /// It was warm long enough.
+    Warm,
+    /// It was stopped long enough.
+    Grace,
+    /// It is old, and has no active workspace.
+    Lifetime,
+    /// It is very old, and none of its workspaces was active lately.
+    LifetimeMax,
+    /// It runs unused.
+    Idle,
+    /// It was in error long enough.
+    Error,
+}
+
+impl NodeDue {
+    /// Its name in rows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::AgentReady => "agent_ready",
+            Self::Warm => "warm",
+            Self::Grace => "grace",
+            Self::Lifetime => "lifetime",
+            Self::LifetimeMax => "lifetime_max",
+            Self::Idle => "idle",
+            Self::Error => "error",
+        }
+    }
+
+    /// What the tombstone says.
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::Provisioning => "no machine in time",
+            Self::AgentReady => "no agent in time",
+            Self::Warm | Self::Grace => "warm period over",
+            Self::Lifetime | Self::LifetimeMax => "lifetime over",
+            Self::Idle => "idle orphan",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Node {
+    /// Whether the rules for what is short-lived hold for it.
+    pub(super) fn is_ephemeral(&self) -> bool {
+        let spec = &self.init.spec;
+        spec.tenure == Tenure::Managed
+            && spec.class == NodeClass::Managed
+            && spec.role == NodeRole::Workspace
+    }
+
+    pub(super) fn dues(&self) -> Vec<(Timestamp, NodeDue)> {
+        let (spec, terms) = (&self.init.spec, &self.init.terms);
+        if spec.tenure == Tenure::External || spec.class == NodeClass::UserOwned {
+            return Vec::new();
+        }
+        match self.status {
+            NodeStatus::Creating => vec![match self.machine_at {
+                None => (self.created_at + terms.provisioning, NodeDue::Provisioning),
+                Some(at) => (at + terms.agent_ready, NodeDue::AgentReady),
+            }],
+            NodeStatus::Running if self.is_ephemeral() => self.running_dues(),
+            NodeStatus::Running => Vec::new(),
+            NodeStatus::Warm => vec![
+                (self.since + terms.warm, NodeDue::Warm),
+                (self.created_at + terms.lifetime, NodeDue::Lifetime),
+            ],
+            NodeStatus::Stopped => vec![(self.since + terms.grace, NodeDue::Grace)],
+            NodeStatus::Error => vec![(self.since + terms.error, NodeDue::Error)],
+        }
+    }
+
+    fn running_dues(&self) -> Vec<(Timestamp, NodeDue)> {
+        let terms = &self.init.terms;
+        match self.unused_since {
+            Some(since) => {
+                let lifetime = (self.created_at + terms.lifetime, NodeDue::Lifetime);
+                if self.claim.is_some() {
+                    return vec![lifetime];
+                }
+                vec![lifetime, (since + terms.idle, NodeDue::Idle)]
+            }
+            // What somebody outside decides about is in use until he says otherwise.
+            None if self.is_kept() => Vec::new(),
+            None => {
+                let old = self.created_at + terms.lifetime_max;
+                vec![(old.max(self.active_at + terms.idle), NodeDue::LifetimeMax)]
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, due: NodeDue, turn: &mut Turn<Self>) {
+        match due {
+            NodeDue::Provisioning => {
+                let minutes = self.init.terms.provisioning.as_secs() / 60;
+                self.fail(&format!("no machine after {minutes} minutes"), turn);
+            }
+            NodeDue::AgentReady => {
+                let minutes = self.init.terms.agent_ready.as_secs() / 60;
+                self.fail(&format!("no agent after {minutes} minutes"), turn);
+            }
+            NodeDue::Warm => {
+                self.enter(NodeStatus::Stopped, turn.now());
+                self.close(due.why(), turn);
+            }
+            NodeDue::Error => {
+                let why = self.why.clone().unwrap_or_else(|| due.why().to_owned());
+                self.go(&why, "deadline", turn);
+            }
+            NodeDue::Grace | NodeDue::Lifetime | NodeDue::LifetimeMax | NodeDue::Idle => {
+                self.go(due.why(), "deadline", turn);
+            }
+        }
+    }
+
+    /// The last active workspace is gone: the next one in line, or warm.
+    pub(super) fn settle(&mut self, turn: &mut Turn<Self>) {
+        self.serve(turn);
+        if self.n_active() > 0 {
+            return;
+        }
+        let now = turn.now();
+        self.unused_since.get_or_insert(now);
+        let is_idle = self.status == NodeStatus::Running
+            && self.course == Course::Open
+            && self.queue.is_empty()
+            && self.claim.is_none();
+        if is_idle && self.is_ephemeral() {
+            self.enter(NodeStatus::Warm, now);
+            self.tell_owner(Phase::Warm, turn);
+        }
+    }
+}

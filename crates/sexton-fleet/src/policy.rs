@@ -1,0 +1,284 @@
+//! How long and how many: every duration and limit of the fleet, with its default and its range.
+//!
+//! Each is settable from code and from the environment variable of the same name in capitals,
+//! prefixed `SEXTON_`. A value that does not parse or is out of its range is an error that names
+//! the variable; nothing is silently replaced. Actors never look here: what they need is handed
+//! down to them when they are created, and lies in their state.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+const SECOND: u64 = 1;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Why a policy could not be read from the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{variable}=`{value}`: {why}")]
+pub struct PolicyError {
+    /// The variable's name.
+    pub variable: String,
+    /// What it was set to.
+    pub value: String,
+    /// What is wrong with that.
+    pub why: String,
+}
+
+macro_rules! policy {
+    (
+        durations { $( $(#[$d_doc:meta])* $d:ident = $d_default:expr, $d_min:expr, $d_max:expr; )* }
+        counts { $( $(#[$c_doc:meta])* $c:ident = $c_default:expr, $c_min:expr, $c_max:expr; )* }
+        texts { $( $(#[$t_doc:meta])* $t:ident = $t_default:expr; )* }
+    ) => {
+        /// Every duration and limit of the fleet.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Policy {
+            $( $(#[$d_doc])* pub $d: Duration, )*
+            $( $(#[$c_doc])* pub $c: u32, )*
+            $( $(#[$t_doc])* pub $t: String, )*
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Self {
+                    $( $d: Duration::from_secs($d_default), )*
+                    $( $c: $c_default, )*
+                    $( $t: String::from($t_default), )*
+                }
+            }
+        }
+
+        impl Policy {
+            /// The names of all settings, as they are called in the environment.
+            pub fn variables() -> Vec<String> {
+                [$( stringify!($d), )* $( stringify!($c), )* $( stringify!($t), )*]
+                    .map(variable)
+                    .to_vec()
+            }
+
+            /// The defaults with what `lookup` knows of them in place.
+            ///
+            /// # Errors
+            ///
+            /// [`PolicyError`] names the first variable whose value does not parse or is out of
+            /// its range.
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use sexton_fleet::policy::Policy;
+            ///
+            /// let lookup = |name: &str| (name == "SEXTON_WARM_TIMEOUT").then(|| "90s".to_owned());
+            /// let policy = Policy::from_env(lookup).expect("in range");
+            /// assert_eq!(policy.warm_timeout, Duration::from_secs(90));
+            ///
+            /// let short = |name: &str| (name == "SEXTON_WARM_TIMEOUT").then(|| "1s".to_owned());
+            /// let error = Policy::from_env(short).expect_err("too short");
+            /// assert_eq!(error.variable, "SEXTON_WARM_TIMEOUT");
+            /// ```
+            pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, PolicyError> {
+                let mut policy = Self::default();
+                $( if let Some(set) = set(&lookup, stringify!($d), |text| {
+                    duration(text, [$d_min, $d_max])
+                })? { policy.$d = set; } )*
+                $( if let Some(set) = set(&lookup, stringify!($c), |text| {
+                    count(text, [$c_min, $c_max])
+                })? { policy.$c = set; } )*
+                $( if let Some(set) = set(&lookup, stringify!($t), word)? { policy.$t = set; } )*
+                Ok(policy)
+            }
+        }
+    };
+}
+
+policy! {
+    durations {
+        /// How long a create call may take until there is a machine.
+        node_provisioning_timeout = 15 * MINUTE, 30 * SECOND, DAY;
+        /// How long the agent of a machine may take until it is ready.
+        node_agent_ready_timeout = 15 * MINUTE, 30 * SECOND, DAY;
+        /// How long a node without workspace and claim stays warm.
+        warm_timeout = 30 * MINUTE, 30 * SECOND, 4 * HOUR;
+        /// How long a stopped node waits until it is destroyed.
+        node_stopped_grace = 10 * MINUTE, SECOND, DAY;
+        /// The age at which a node without active workspace is destroyed.
+        node_lifetime = 4 * HOUR, MINUTE, 30 * DAY;
+        /// The age at which a node is destroyed although it has workspaces, none of them active.
+        node_lifetime_max = DAY, MINUTE, 90 * DAY;
+        /// How long a running node may stay without workspace and claim; also how recent the
+        /// activity must be that saves an old node.
+        node_idle_orphan = 45 * MINUTE, MINUTE, 7 * DAY;
+        /// How long a node in error is kept.
+        node_error_grace = 10 * MINUTE, SECOND, DAY;
+        /// The age of a heartbeat up to which an agent counts as healthy.
+        heartbeat_healthy = 180 * SECOND, SECOND, HOUR;
+        /// How long a stopped workspace is kept.
+        workspace_stopped_ttl = 5 * MINUTE, SECOND, 30 * DAY;
+        /// How long a workspace may be idle until it is stopped.
+        workspace_idle_timeout = 2 * HOUR, 30 * MINUTE, DAY;
+        /// How long a workspace may take until it runs.
+        workspace_creating_timeout = 30 * MINUTE, 30 * SECOND, DAY;
+        /// How long a workspace may take to stop.
+        workspace_stopping_timeout = 30 * MINUTE, 30 * SECOND, DAY;
+        /// How long a workspace in error is kept.
+        workspace_error_ttl = 2 * HOUR, SECOND, 30 * DAY;
+        /// How long a sleeping workspace is kept.
+        workspace_sleeping_ttl = 7 * DAY, MINUTE, 365 * DAY;
+        /// How long a task may wait for capacity.
+        task_waiting_for_capacity = 2 * HOUR, SECOND, 7 * DAY;
+        /// How long a task may wait for its node's machine.
+        task_node_provisioning = 15 * MINUTE, SECOND, DAY;
+        /// How long a task may wait for the agent of its node.
+        task_node_agent_ready = 15 * MINUTE, SECOND, DAY;
+        /// How long a task may wait until its node takes it.
+        task_workspace_dispatch = 10 * MINUTE, SECOND, DAY;
+        /// How long a task may wait for its workspace to run.
+        task_workspace_ready = 30 * MINUTE, SECOND, DAY;
+        /// How long a task may be in progress without a sign of life.
+        task_soft = 4 * HOUR, MINUTE, 7 * DAY;
+        /// How long a task may be in progress at all.
+        task_hard = 8 * HOUR, MINUTE, 30 * DAY;
+        /// How old a task may become, whatever it does.
+        task_absolute = DAY, MINUTE, 90 * DAY;
+        /// How long ago a sign of life may be.
+        task_silence = 15 * MINUTE, SECOND, DAY;
+        /// How long a task pinned to a node waits for that node's first answer.
+        task_stuck_queued = 20 * MINUTE, SECOND, DAY;
+        /// How often the sweeps pass.
+        sweep_every = 5 * MINUTE, SECOND, DAY;
+        /// How much longer than its own deadline a warm node is left alone by its sweep.
+        sweep_warm_slack = 5 * MINUTE, SECOND, DAY;
+        /// How long an item that a sweep asked is left alone.
+        sweep_back_off = HOUR, SECOND, 7 * DAY;
+        /// How often the provider is searched for machines that nobody owns.
+        provider_scan_every = HOUR, MINUTE, 7 * DAY;
+        /// The age from which on a machine that nobody owns is an orphan.
+        provider_orphan_age = HOUR, MINUTE, 7 * DAY;
+    }
+    counts {
+        /// The most managed nodes of an owner.
+        nodes_per_owner_max = 10, 0, 10_000;
+        /// The most active workspaces of a node.
+        workspaces_per_node_max = 3, 1, 1_000;
+        /// The most placements that a task tries.
+        task_attempts_max = 10, 1, 1_000;
+        /// The most nodes that one pass of a sweep asks.
+        sweep_nodes_max = 25, 1, 10_000;
+        /// The most workspaces that one pass of a sweep asks.
+        sweep_workspaces_max = 50, 1, 10_000;
+        /// The most tasks that one pass of a sweep asks.
+        sweep_tasks_max = 100, 1, 10_000;
+        /// The most machines that one scan of the provider deletes.
+        sweep_orphans_max = 5, 1, 1_000;
+    }
+    texts {
+        /// The size of machines that the fleet makes, where nobody named one.
+        default_size = "cx32";
+        /// The location of machines that the fleet makes, where nobody named one.
+        default_location = "fsn1";
+    }
+}
+
+fn variable(field: &str) -> String {
+    format!("SEXTON_{}", field.to_ascii_uppercase())
+}
+
+fn set<T>(
+    lookup: &impl Fn(&str) -> Option<String>,
+    field: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, PolicyError> {
+    let variable = variable(field);
+    let Some(value) = lookup(&variable) else { return Ok(None) };
+    match parse(value.trim()) {
+        Ok(set) => Ok(Some(set)),
+        Err(why) => Err(PolicyError { variable, value, why }),
+    }
+}
+
+/// Reads `1800s`, `30m`, `4h` or `7d`.
+fn duration(text: &str, range_s: [u64; 2]) -> Result<Duration, String> {
+    let [min_s, max_s] = range_s;
+    let form = || "not a duration such as 90s, 30m, 4h or 7d".to_owned();
+    let unit_s = match text.chars().last().ok_or_else(form)? {
+        's' => SECOND,
+        'm' => MINUTE,
+        'h' => HOUR,
+        'd' => DAY,
+        _ => return Err(form()),
+    };
+    let number: u64 = match text[..text.len() - 1].parse() {
+        Ok(number) => number,
+        Err(error) => return Err(format!("{}: {error}", form())),
+    };
+    let seconds = number.checked_mul(unit_s).ok_or_else(form)?;
+    if !(min_s..=max_s).contains(&seconds) {
+        return Err(format!("out of range: {min_s}s to {max_s}s are allowed"));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn count(text: &str, range: [u32; 2]) -> Result<u32, String> {
+    let [min, max] = range;
+    let number: u32 = match text.parse() {
+        Ok(number) => number,
+        Err(error) => return Err(format!("not a whole number: {error}")),
+    };
+    if !(min..=max).contains(&number) {
+        return Err(format!("out of range: {min} to {max} are allowed"));
+    }
+    Ok(number)
+}
+
+fn word(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Result<Policy, PolicyError> {
+        Policy::from_env(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn what_is_not_set_keeps_its_default() {
+        assert_eq!(Policy::from_env(|_| None), Ok(Policy::default()));
+    }
+
+    #[test]
+    fn units_are_seconds_minutes_hours_and_days() {
+        for text in ["1800s", "30m"] {
+            assert_eq!(with("SEXTON_WARM_TIMEOUT", text), Ok(Policy::default()));
+        }
+        let policy = with("SEXTON_WORKSPACE_SLEEPING_TTL", "2d").unwrap();
+        assert_eq!(policy.workspace_sleeping_ttl, Duration::from_secs(2 * DAY));
+        assert_eq!(with("SEXTON_NODES_PER_OWNER_MAX", "3").unwrap().nodes_per_owner_max, 3);
+    }
+
+    #[test]
+    fn what_does_not_parse_or_fit_is_an_error_that_names_the_variable() {
+        let cases = [
+            ("SEXTON_WARM_TIMEOUT", "29s"),
+            ("SEXTON_WARM_TIMEOUT", "5h"),
+            ("SEXTON_WARM_TIMEOUT", "30"),
+            ("SEXTON_WARM_TIMEOUT", ""),
+            ("SEXTON_WARM_TIMEOUT", "-3m"),
+            ("SEXTON_WARM_TIMEOUT", "99999999999999999999m"),
+            ("SEXTON_WORKSPACE_IDLE_TIMEOUT", "29m"),
+            ("SEXTON_WORKSPACES_PER_NODE_MAX", "0"),
+            ("SEXTON_WORKSPACES_PER_NODE_MAX", "three"),
+            ("SEXTON_DEFAULT_SIZE", ""),
+        ];
+        for (name, value) in cases {
+            let error = with(name, value).unwrap_err();
+            assert_eq!((error.variable.as_str(), error.value.as_str()), (name, value));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the cloud calls back: to the node that a machine was made for, with that life's epoch.
+
+use serde::{Deserialize, Serialize};
+use sexton_core::{ActorRef, Call, Reply, Timestamp};
+
+use crate::node::{AgentDown, AgentUp, Lost, Node, Ready};
+
+/// One callback; repeated after a restart until it is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// Its number, by which it is acknowledged.
+    pub number: u64,
+    /// When it goes out.
+    pub due: Timestamp,
+    /// The life that the machine was made for; its incarnation is the epoch.
+    pub to: ActorRef,
+    /// What it says.
+    pub what: CallbackKind,
+}
+
+/// What a callback says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallbackKind {
+    /// The agent is ready.
+    Ready,
+    /// The agent is reached again.
+    AgentUp,
+    /// The agent is not reached.
+    AgentDown,
+    /// The machine is gone, with the class of the loss.
+    Lost(String),
+}
+
+impl Callback {
+    /// The call on the node that delivers it.
+    pub fn call(&self, reply: Reply<()>) -> Call {
+        let epoch = self.to.incarnation;
+        match &self.what {
+            CallbackKind::Ready => Call::new::<Node, _>(Ready { epoch }, reply),
+            CallbackKind::AgentUp => Call::new::<Node, _>(AgentUp { epoch }, reply),
+            CallbackKind::AgentDown => Call::new::<Node, _>(AgentDown { epoch }, reply),
+            CallbackKind::Lost(class) => {
+                Call::new::<Node, _>(Lost { epoch, class: class.clone() }, reply)
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the cloud knows, as tables; every change is a record that is put or taken away.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
+
+use crate::node::Machine;
+
+use super::callback::Callback;
+
+/// A machine as the cloud lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimMachine {
+    /// Its id and address.
+    pub machine: Machine,
+    /// The life that it was made for: token and label.
+    pub owner: ActorRef,
+    /// The installation's label.
+    pub installation: String,
+    /// Its size.
+    pub size: String,
+    /// Its location.
+    pub location: String,
+    /// When the create call was answered: billed from here.
+    pub created_at: Timestamp,
+    /// When its deletion is done, once somebody asked for it: billed to here.
+    pub deleted_at: Option<Timestamp>,
+    /// Whether its agent cannot be reached.
+    pub is_down: bool,
+}
+
+/// What a trace has said so far of a machine or a workspace that it names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Script {
+    /// There is a machine.
+    pub(super) booted: Option<Timestamp>,
+    /// It can be used.
+    pub(super) ready: Option<Timestamp>,
+    /// It was never made.
+    pub(super) failed: Option<String>,
+    /// It was taken away.
+    pub(super) lost: Option<String>,
+    /// Whoever had it gave it up.
+    pub(super) ended: Option<Timestamp>,
+    /// Its agent cannot be reached.
+    pub(super) is_down: bool,
+    /// When the trace had nothing more to say.
+    pub(super) over_at: Option<Timestamp>,
+}
+
+/// An effect that was asked for, so that asking again gives the same answer at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) id: EffectId,
+    pub(super) failures: u32,
+    pub(super) at: Timestamp,
+}
+
+/// Time that machines of one size at one location were billed for.
+pub type Billed = BTreeMap<(String, String), u64>;
+
+/// One change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Record {
+    Seed(u64),
+    Row(u64),
+    Machine(Box<SimMachine>),
+    MachineGone(ActorRef),
+    /// Size, location, milliseconds in all.
+    Total(String, String, u64),
+    Script(ActorId, Box<Script>),
+    Asked(ActorId, Asked),
+    Callback(Box<Callback>),
+    Acknowledged(u64),
+    NextCallback(u64),
+}
+
+/// The tables.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) seed: Option<u64>,
+    /// The highest row of a trace that was applied.
+    pub(super) row: Option<u64>,
+    pub(super) machines: BTreeMap<ActorRef, SimMachine>,
+    pub(super) scripts: BTreeMap<ActorId, Script>,
+    pub(super) asked: BTreeMap<ActorId, Asked>,
+    pub(super) callbacks: BTreeMap<u64, Callback>,
+    pub(super) next_callback: u64,
+    /// Machines that are gone.
+    pub(super) totals: Billed,
+}
+
+impl World {
+    pub(super) fn apply(&mut self, record: Record) {
+        match record {
+            Record::Seed(seed) => self.seed = Some(seed),
+            Record::Row(row) => self.row = Some(row),
+            Record::Machine(machine) => {
+                self.machines.insert(machine.owner.clone(), *machine);
+            }
+            Record::MachineGone(owner) => {
+                self.machines.remove(&owner);
+            }
+            Record::Total(size, location, ms) => {
+                self.totals.insert((size, location), ms);
+            }
+            Record::Script(actor, script) => {
+                self.scripts.insert(actor, *script);
+            }
+            Record::Asked(actor, asked) => {
+                self.asked.insert(actor, asked);
+            }
+            Record::Callback(callback) => {
+                self.callbacks.insert(callback.number, *callback);
+            }
+            Record::Acknowledged(number) => {
+                self.callbacks.remove(&number);
+            }
+            Record::NextCallback(number) => self.next_callback = number,
+        }
+    }
+
+    /// The records that make this world, for a journal that begins anew.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let mut records = vec![Record::NextCallback(self.next_callback)];
+        records.extend(self.seed.map(Record::Seed));
+        records.extend(self.row.map(Record::Row));
+        let machines = self.machines.values().cloned();
+        records.extend(machines.map(|machine| Record::Machine(Box::new(machine))));
+        let totals = self.totals.iter();
+        records.extend(totals.map(|((size, at), ms)| Record::Total(size.clone(), at.clone(), *ms)));
+        let scripts = self.scripts.iter();
+        records.extend(scripts.map(|(of, it)| Record::Script(of.clone(), Box::new(it.clone()))));
+        let asked = self.asked.iter();
+        records.extend(asked.map(|(of, asked)| Record::Asked(of.clone(), asked.clone())));
+        let callbacks = self.callbacks.values().cloned();
+        records.extend(callbacks.map(|callback| Record::Callback(Box::new(callback))));
+        records
+    }
+}

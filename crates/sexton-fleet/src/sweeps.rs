@@ -1,0 +1,192 @@
+//! The second net: passes over rows that ask what a deadline should have done long ago.
+//!
+//! An actor shows its next deadline in its row, and what that deadline is for. A sweep selects
+//! by exactly that, so it can neither contradict the actor's own terms nor select what has no
+//! deadline: what somebody outside decides about. The asked one checks again in its own turn.
+
+use std::time::Duration;
+
+use sexton::sweep::{Sweep, Sweeper};
+use sexton_core::{Actor, Handler, Kinds, Letter, Refusal, RowView, Timestamp};
+
+use crate::due::Expire;
+use crate::node::{Node, NodeDue};
+use crate::owner::Owner;
+use crate::policy::Policy;
+use crate::reaper::{Reaper, Scan};
+use crate::task::TaskRunner;
+use crate::workspace::Workspace;
+
+/// Every kind of the fleet, and the kind that remembers for sweeps.
+pub fn kinds() -> Kinds {
+    Kinds::new()
+        .with::<Owner>()
+        .with::<Node>()
+        .with::<Workspace>()
+        .with::<TaskRunner>()
+        .with::<Reaper>()
+        .with::<Sweeper>()
+}
+
+/// Every sweep of the fleet, with the limits of `policy`.
+pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
+    let nodes = |name, scope, for_what, slack| Overdue {
+        name,
+        scope,
+        for_what,
+        slack,
+        ask: ask::<Node>,
+        limit: policy.sweep_nodes_max,
+        every: policy.sweep_every,
+        back_off: policy.sweep_back_off,
+    };
+    let workspaces = |name, scope, slack| Overdue {
+        name,
+        scope,
+        for_what: &[],
+        slack,
+        ask: ask::<Workspace>,
+        limit: policy.sweep_workspaces_max,
+        every: policy.sweep_every,
+        back_off: policy.sweep_back_off,
+    };
+    let none = Duration::ZERO;
+    let stale_warm = nodes("stale_warm", WARM, &[NodeDue::Warm], policy.sweep_warm_slack);
+    let stopped = nodes("stopped_hand_off", STOPPED, &[NodeDue::Grace], none);
+    let old = &[NodeDue::Lifetime, NodeDue::LifetimeMax];
+    let lifetime = nodes("max_lifetime", IN_USE, old, none);
+    let idle = nodes("idle_orphan", RUNNING, &[NodeDue::Idle], none);
+    let stuck = &[NodeDue::Error, NodeDue::Provisioning, NodeDue::AgentReady];
+    let error = nodes("error_nodes", FAILED, stuck, none);
+    let orphaned = workspaces("orphaned_workspace", ACTIVE_WORKSPACES, none);
+    let ended = workspaces("stale_stopped", ENDED_WORKSPACES, policy.workspace_stopped_ttl);
+    let tasks = Overdue {
+        name: "stuck_task",
+        scope: TASKS,
+        for_what: &[],
+        slack: none,
+        ask: ask::<TaskRunner>,
+        limit: policy.sweep_tasks_max,
+        every: policy.sweep_every,
+        back_off: policy.sweep_back_off,
+    };
+    vec![
+        Box::new(stale_warm),
+        Box::new(stopped),
+        Box::new(lifetime),
+        Box::new(idle),
+        Box::new(error),
+        Box::new(orphaned),
+        Box::new(ended),
+        Box::new(tasks),
+        Box::new(ProviderOrphans { every: policy.provider_scan_every }),
+    ]
+}
+
+type Scope = &'static [(&'static str, &'static str)];
+
+const WARM: Scope = &[("node", "warm")];
+const STOPPED: Scope = &[("node", "stopped")];
+const RUNNING: Scope = &[("node", "running")];
+const IN_USE: Scope = &[("node", "running"), ("node", "warm")];
+const FAILED: Scope = &[("node", "error"), ("node", "creating")];
+const ACTIVE_WORKSPACES: Scope =
+    &[("workspace", "creating"), ("workspace", "running"), ("workspace", "recovery")];
+const ENDED_WORKSPACES: Scope = &[
+    ("workspace", "stopping"),
+    ("workspace", "stopped"),
+    ("workspace", "error"),
+    ("workspace", "sleeping"),
+];
+const TASKS: Scope = &[("task", "queued"), ("task", "delegated"), ("task", "in_progress")];
+
+/// Asks a row's actor to act on what is due, in the life that the row is of.
+fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
+    let letter = Letter::new::<A, _>(&row.id, &Expire { why: why.to_owned() })?;
+    Ok(Letter { incarnation: Some(row.record.incarnation), ..letter })
+}
+
+/// Selects rows whose own deadline has passed.
+struct Overdue {
+    name: &'static str,
+    scope: Scope,
+    /// What the deadline must be for; nothing is anything.
+    for_what: &'static [NodeDue],
+    /// How much longer than the deadline the row is left alone.
+    slack: Duration,
+    ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
+    limit: u32,
+    every: Duration,
+    back_off: Duration,
+}
+
+impl Sweep for Overdue {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
+    fn back_off(&self) -> Duration {
+        self.back_off
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        self.scope
+    }
+
+    fn select(&self, row: &RowView, now: Timestamp) -> Option<String> {
+        // A row without deadline is decided about elsewhere.
+        let due = row.record.time("due")?;
+        let for_what = row.record.text("due_for")?;
+        let is_ours =
+            self.for_what.is_empty() || self.for_what.iter().any(|what| what.name() == for_what);
+        let is_past = due + self.slack <= now;
+        (is_ours && is_past).then(|| format!("{for_what} was due at {due}"))
+    }
+
+    fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal> {
+        (self.ask)(row, why)
+    }
+}
+
+/// Has the installation's reaper look for machines that nobody owns.
+struct ProviderOrphans {
+    every: Duration,
+}
+
+impl Sweep for ProviderOrphans {
+    fn name(&self) -> &'static str {
+        "provider_orphans"
+    }
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    fn limit(&self) -> usize {
+        16
+    }
+
+    fn back_off(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &[("reaper", "idle")]
+    }
+
+    fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
+        (row.id.kind() == Reaper::KIND).then(|| "it is time".to_owned())
+    }
+
+    fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+        Letter::new::<Reaper, _>(&row.id, &Scan)
+    }
+}
