@@ -61,6 +61,7 @@ fn the_house_is_tidy() {
     broken.extend(promises(&sources));
     broken.extend(mentions(&sources));
     broken.extend(commands(&sources));
+    broken.extend(example(&sources));
     assert!(broken.is_empty(), "{} broken rules:\n{}", broken.len(), broken.join("\n"));
 }
 
@@ -114,7 +115,9 @@ fn lengths(source: &Source) -> Vec<String> {
 /// ASCII, but for text that a user sees: that stands in strings.
 fn ascii(source: &Source) -> Vec<String> {
     let plain = blank(&source.text, Blank::Strings);
-    let lines = plain.lines().enumerate().filter(|(_, line)| !line.is_ascii());
+    // Examples in comments have strings, too.
+    let unquoted = |line: &str| line.split('"').step_by(2).collect::<String>();
+    let lines = plain.lines().enumerate().filter(|(_, line)| !unquoted(line).is_ascii());
     lines.map(|(index, _)| source.at(index, "not ASCII outside of a string")).collect()
 }
 
@@ -274,7 +277,8 @@ fn named(page: &Source, at: (usize, &str), number: usize, code: &[&Source]) -> V
             code.iter().any(|source| begins.iter().any(|begin| source.text.contains(begin)))
         };
         if !is_there {
-            let what = format!("G{number}: `{name}` is not there, or does not say that it keeps it");
+            let what =
+                format!("G{number}: `{name}` is not there, or does not say that it keeps it");
             broken.push(page.at(index, &what));
         }
     }
@@ -326,6 +330,16 @@ fn commands(sources: &[Source]) -> Vec<String> {
         broken.push(format!("README.md: {} commands and not two", commands.len()));
     }
     broken
+}
+
+/// The README's example is the core of the first one, below its `use` lines.
+fn example(sources: &[Source]) -> Option<String> {
+    let text = |path: &str| sources.iter().find(|it| it.path == path).map(|it| it.text.as_str());
+    let first = text("examples/first_actor.rs").unwrap_or("");
+    let block = text("README.md")?.split("```").nth(1)?;
+    let (_, core) = block.split_once("\n\n")?;
+    let is_same = first.contains(core.trim_end());
+    (!is_same).then(|| "README.md: its example is not in examples/first_actor.rs".to_owned())
 }
 
 /// What is written over with spaces.
@@ -452,6 +466,8 @@ mod offences {
     fn letters_that_are_not_ascii_outside_of_strings() {
         check(ascii, "// caf\u{e9}\n", "let s = \"caf\u{e9}\"; let c = '\u{e9}';\n");
         check(ascii, "let s = \"\\\"\"; // \u{e9}\n", "let s = r#\"\"\u{e9}\"#;\n");
+        check(ascii, "/// \u{e9} \"e\"\n", "/// see(\"\u{e9}\");\n");
+        check(ascii, "/// \u{e9} \"e\"\n", "/// see(\"\u{e9}\");\n");
     }
 
     #[test]
@@ -493,7 +509,8 @@ mod offences {
             format!("## G{n} X\n- Kept in: `a.rs/b.rs`\n- Checked in: `c`\n- Tested in: `t::d`\n")
         };
         let page: String = (1..=PROMISES).map(chapter).collect();
-        let keeps: String = (1..=PROMISES).map(|n| format!("// Keeps G{n}: x\n")).collect();
+        let keep = |n: usize| format!("// Keeps G{n}: x\n");
+        let keeps: String = (1..=PROMISES).map(keep).collect();
         let house = |page: &str, code: &str| {
             promises(&[
                 Source::new("docs/guarantees.md", page),
@@ -521,6 +538,12 @@ mod offences {
                 Source::new(".ci/run", "cargo run\ncargo test\n"),
             ])
         };
+        let readme = |code: &str| {
+            let text = format!("```rust\nuse a;\n\n{code}\n```\n");
+            let first = Source::new("examples/first_actor.rs", "use b;\n\nfn c() {}\n");
+            example(&[Source::new("README.md", &text), first])
+        };
+        assert!(readme("fn c() {}").is_none() && readme("fn d() {}").is_some());
         assert!(house("cargo run").is_empty());
         assert_eq!(house("cargo build").len(), 1);
         assert_eq!(house("").len(), 1);

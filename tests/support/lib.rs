@@ -1,7 +1,9 @@
 //! Actors and a world outside for the tests of behaviour.
 //!
 //! `Machine` has everything: a lifecycle, a deadline, an effect and children of its own kind. The
-//! `Cloud` answers what a test tells it to answer.
+//! `Cloud` answers what a test tells it to answer. What only a bug in a test can cause panics.
+#![expect(clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
+#![expect(clippy::missing_errors_doc, reason = "test support: errors are what tests look at")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -242,7 +244,8 @@ pub struct Cloud {
     pub machines: BTreeMap<ActorId, u32>,
     /// What it answers first to the effects of a name, before it does them.
     pub moods: BTreeMap<String, VecDeque<Answer>>,
-    due: VecDeque<(EffectId, Answer)>,
+    /// Answers on their way.
+    pub due: VecDeque<(EffectId, Answer)>,
 }
 
 impl Outside for Cloud {

@@ -19,10 +19,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use sexton::{
-    ActorId, Call, Error, Kinds, Limits, Request, Store, Switch, Timestamp,
-    query,
-};
+use sexton::{ActorId, Call, Error, Kinds, Limits, Request, Store, Switch, Timestamp, query};
 use sexton_fleet::catalog::Catalog;
 use sexton_fleet::policy::Policy;
 use sexton_fleet::sim_cloud::SimCloud;
@@ -91,9 +88,10 @@ pub fn run(
 ) -> Result<Outcome, ReplayError> {
     let traces = Traces::open(&args.traces)?;
     let catalog = match &args.catalog {
-        Some(path) => Some(Catalog::load(path).map_err(|error| {
-            ReplayError::Input(format!("{}: {error}", path.display()))
-        })?),
+        Some(path) => Some(
+            Catalog::load(path)
+                .map_err(|error| ReplayError::Input(format!("{}: {error}", path.display())))?,
+        ),
         None => None,
     };
     let mut policy =
@@ -108,11 +106,11 @@ pub fn run(
         Err(error) => return Err(error),
     }
     let series = replay.series();
-    let report = replay.report(&series, clock())?;
+    let report = replay.report(clock())?;
     if let Some(directory) = &args.report {
-        report.write(directory, &series).map_err(|error| {
-            ReplayError::Input(format!("{}: {error}", directory.display()))
-        })?;
+        report
+            .write(directory, &series)
+            .map_err(|error| ReplayError::Input(format!("{}: {error}", directory.display())))?;
     }
     Ok(Outcome::Ended(Box::new(report)))
 }
@@ -141,10 +139,10 @@ impl<'a> Replay<'a> {
         began_s: f64,
     ) -> Result<Self, ReplayError> {
         let (policy, catalog) = with;
-        let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed)
-            .map_err(outside::outside)?;
+        let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed).map_err(outside::outside)?;
         let kinds = kinds();
-        let limits = Limits { alarm_horizon: Duration::from_secs(24 * 60 * 60), ..Limits::default() };
+        let limits =
+            Limits { alarm_horizon: Duration::from_secs(24 * 60 * 60), ..Limits::default() };
         let store = std::sync::Arc::clone(&opened.store);
         let mut world =
             World::open(std::sync::Arc::clone(&store), kinds, limits, Cloud::new(cloud))?;
@@ -214,11 +212,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn play(
-        &mut self,
-        mut traces: Traces,
-        clock: &impl Fn() -> f64,
-    ) -> Result<(), ReplayError> {
+    fn play(&mut self, mut traces: Traces, clock: &impl Fn() -> f64) -> Result<(), ReplayError> {
         let progress = Progress::new(traces.bytes_total(), !self.args.json);
         let mut position = 0;
         while let Some(entry) = traces.next() {
@@ -289,8 +283,8 @@ impl<'a> Replay<'a> {
 
     /// Creates the owner of that name, unless he is there.
     fn greet(&mut self, owner: &str) -> Result<(), ReplayError> {
-        let id = ActorId::new("owner", owner)
-            .map_err(|error| ReplayError::Input(error.to_string()))?;
+        let id =
+            ActorId::new("owner", owner).map_err(|error| ReplayError::Input(error.to_string()))?;
         if query::entry(self.store.as_ref(), &id)?.is_none() {
             let init = OwnerInit { installation: self.installation, policy: self.policy.clone() };
             self.world.request(&id, Request::create::<Owner>(&init, Box::new(drop))?)?;
@@ -303,7 +297,7 @@ impl<'a> Replay<'a> {
         self.world.settle()?;
         let over = self.world.now() + TAIL;
         loop {
-            self.gauge.look(&mut self.world)?;
+            self.gauge.look(&mut self.world);
             let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
             let is_owing = self.world.engine().figures().debtors > 0;
             if (standing.overdue.is_empty() && !is_owing) || self.world.now() >= over {
@@ -319,10 +313,10 @@ impl<'a> Replay<'a> {
     fn advance_to(&mut self, to: Timestamp) -> Result<(), ReplayError> {
         while next_look(self.world.now()) < to {
             self.world.advance_to(next_look(self.world.now()))?;
-            self.gauge.look(&mut self.world)?;
+            self.gauge.look(&mut self.world);
         }
         self.world.advance_to(to)?;
-        self.gauge.look(&mut self.world)?;
+        self.gauge.look(&mut self.world);
         Ok(())
     }
 
@@ -330,7 +324,7 @@ impl<'a> Replay<'a> {
         self.gauge.finish(&mut self.world)
     }
 
-    fn report(mut self, series: &Series, now_s: f64) -> Result<Report, ReplayError> {
+    fn report(mut self, now_s: f64) -> Result<Report, ReplayError> {
         let mut report = std::mem::take(&mut self.report);
         report.traces = self.args.traces.iter().map(|path| path.display().to_string()).collect();
         report.seed = self.args.seed;
@@ -346,7 +340,7 @@ impl<'a> Replay<'a> {
         report.audit_violations = broken.iter().map(ToString::to_string).collect();
         report.state_hash = state_hash(self.store.as_ref())?;
         report.trace_hash = (!self.args.resume).then(|| self.world.trace_hash());
-        self.gauge.bill(&mut self.world, series, &mut report);
+        self.gauge.bill(&mut self.world, &mut report);
         self.store.close()?;
         report.store_bytes = self.store.figures().bytes;
         report.store = self.spec;

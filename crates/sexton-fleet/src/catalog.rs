@@ -71,6 +71,14 @@ impl Currency {
             Self::Usd => "$",
         }
     }
+
+    /// Its code of three letters.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Eur => "EUR",
+            Self::Usd => "USD",
+        }
+    }
 }
 
 /// What a machine costs.
@@ -99,6 +107,9 @@ pub struct ServerType {
     pub price: Option<Price>,
 }
 
+/// The location of prices in a list that has no locations.
+pub const ANYWHERE: &str = "";
+
 /// One provider's price list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
@@ -123,6 +134,26 @@ impl Catalog {
     /// [`CatalogError`] names the file and the line.
     pub fn instance_csv(path: &Path, location: &str) -> Result<Self, CatalogError> {
         Self::from_instance_csv(&path.display().to_string(), &read(path)?, location)
+    }
+
+    /// Reads whichever of the two formats the file's ending says: `.json` or `.csv`.
+    ///
+    /// A CSV has no locations: its prices are found under [`ANYWHERE`].
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError`] names the file and the place in it.
+    pub fn load(path: &Path) -> Result<Self, CatalogError> {
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+            Self::instance_csv(path, ANYWHERE)
+        } else {
+            Self::hetzner(path)
+        }
+    }
+
+    /// The size of that name at that location, or in a list that has no locations.
+    pub fn find(&self, location: &str, size: &str) -> Option<&ServerType> {
+        self.get(location, size).or_else(|| self.get(ANYWHERE, size))
     }
 
     /// As [`hetzner`](Self::hetzner), of a text.

@@ -17,6 +17,7 @@ mod journal;
 mod machines;
 mod orphans;
 mod script;
+mod usage;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,7 @@ use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
 pub use self::script::ScriptStep;
-pub use self::world::{Billed, SimMachine};
+pub use self::world::{Bill, Billed, SimMachine};
 
 use self::chance::Chance;
 use self::journal::Journal;

@@ -168,8 +168,8 @@ impl<O: Outside> World<O> {
     ///
     /// What the engine says.
     pub fn add_sweep(&mut self, sweep: Box<dyn Sweep>) -> Result<(), WorldError> {
-        let id = sweep::sweeper(sweep.name())
-            .map_err(|error| WorldError::Outside(Box::new(error)))?;
+        let id =
+            sweep::sweeper(sweep.name()).map_err(|error| WorldError::Outside(Box::new(error)))?;
         let known = query::state::<Sweeper>(self.store.as_ref(), &id)?;
         let next_at = if let Some(state) = known {
             state.next_at

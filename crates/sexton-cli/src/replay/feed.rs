@@ -5,9 +5,7 @@
 //! neither loses a command nor gives one twice.
 
 use serde::{Deserialize, Serialize};
-use sexton::{
-    Actor, ActorId, Handler, Handlers, IdError, Letter, Message, Refusal, Turn,
-};
+use sexton::{Actor, ActorId, Handler, Handlers, IdError, Letter, Message, Refusal, Turn};
 
 sexton::lifecycle! {
     /// What the feed can be.
@@ -19,7 +17,7 @@ sexton::lifecycle! {
 
 /// What a run was begun with; a resumed run must be given the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub(super) struct Origin {
     /// The seed.
     pub seed: u64,
     /// The net that is off.
@@ -30,7 +28,7 @@ pub struct Origin {
 
 /// How far the traces are played.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Feed {
+pub(super) struct Feed {
     /// What the run was begun with.
     pub origin: Origin,
     /// Rows that were taken.
@@ -39,7 +37,7 @@ pub struct Feed {
 
 /// A row, as the commands that it becomes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Take {
+pub(super) struct Take {
     /// The row among all rows of the run, from 1.
     pub position: u64,
     /// To whom, the message's name, its content.
@@ -56,7 +54,7 @@ impl Message for Take {
 /// # Errors
 ///
 /// None: the name is a good one.
-pub fn feed() -> Result<ActorId, IdError> {
+pub(super) fn feed() -> Result<ActorId, IdError> {
     ActorId::new(Feed::KIND, "feed")
 }
 

@@ -15,7 +15,7 @@ const NOBODY: &str = "trace";
 
 /// Something that the trace began and did not end yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
+pub(super) struct Life {
     /// Whose it is.
     pub owner: String,
     /// The node that it must be on: its parent, where that is a node.
@@ -24,13 +24,13 @@ pub struct Life {
 
 /// What is open at the present row.
 #[derive(Debug, Default)]
-pub struct Lives {
+pub(super) struct Lives {
     open: BTreeMap<(TraceKind, String), Life>,
 }
 
 /// What a row is in the life of its thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// It begins a life.
     Begin(Life),
     /// It begins a life whose beginning was before the trace, and is an event of it.
@@ -47,7 +47,7 @@ impl Lives {
     /// # Errors
     ///
     /// Why the row cannot be played.
-    pub fn take(&mut self, row: &Row) -> Result<Part, String> {
+    pub(super) fn take(&mut self, row: &Row) -> Result<Part, String> {
         let key = (row.kind, row.id.clone());
         let is_begin = is_begin(row.event);
         match self.open.get(&key).cloned() {
@@ -75,13 +75,8 @@ impl Lives {
     }
 
     /// Whether the trace began it and has not ended it.
-    pub fn is_open(&self, kind: TraceKind, id: &str) -> bool {
+    pub(super) fn is_open(&self, kind: TraceKind, id: &str) -> bool {
         self.open.contains_key(&(kind, id.to_owned()))
-    }
-
-    /// How many are open.
-    pub fn n_open(&self) -> usize {
-        self.open.len()
     }
 
     fn begin(&self, row: &Row) -> Life {
@@ -107,7 +102,7 @@ fn is_begin(event: TraceEvent) -> bool {
 }
 
 /// The kind of actor that plays a thing of the trace.
-pub fn kind_of(kind: TraceKind) -> &'static str {
+pub(super) fn kind_of(kind: TraceKind) -> &'static str {
     match kind {
         TraceKind::Node => "node",
         TraceKind::Workspace => "workspace",
@@ -120,7 +115,7 @@ pub fn kind_of(kind: TraceKind) -> &'static str {
 /// # Errors
 ///
 /// What the store says; [`ErrorKind::Refused`] if the id is no name.
-pub fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<ActorId, Error> {
+pub(super) fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<ActorId, Error> {
     let mut life = 1_u64;
     loop {
         let name = if life == 1 { id.to_owned() } else { format!("{id}~{life}") };

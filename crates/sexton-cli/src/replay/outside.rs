@@ -8,7 +8,7 @@ use sexton_sim::{Outside, WorldError};
 
 /// The cloud, its answers that are under way, and its calls that are not durable yet.
 #[derive(Debug)]
-pub struct Cloud {
+pub(super) struct Cloud {
     cloud: SimCloud,
     /// Answers, by when they arrive.
     answers: BTreeMap<(Timestamp, EffectId), Answer>,
@@ -20,13 +20,13 @@ pub struct Cloud {
 
 impl Cloud {
     /// A cloud of which this process has heard nothing yet.
-    pub fn new(cloud: SimCloud) -> Self {
+    pub(super) fn new(cloud: SimCloud) -> Self {
         let answers = BTreeMap::new();
         Self { cloud, answers, calls: VecDeque::new(), handed_in: Vec::new() }
     }
 
     /// The cloud itself.
-    pub fn sim(&mut self) -> &mut SimCloud {
+    pub(super) fn sim(&mut self) -> &mut SimCloud {
         &mut self.cloud
     }
 }

@@ -17,7 +17,7 @@ use super::lives::{Life, Part};
 
 /// What a row becomes.
 #[derive(Debug, Default)]
-pub struct Script {
+pub(super) struct Script {
     /// What the cloud does, in order.
     pub steps: Vec<ScriptStep>,
     /// What the fleet is commanded, in order.
@@ -26,7 +26,7 @@ pub struct Script {
 
 /// The row's thing, by all its names.
 #[derive(Debug)]
-pub struct Subject<'a> {
+pub(super) struct Subject<'a> {
     /// The row.
     pub row: &'a Row,
     /// Its part in the life of its thing.
@@ -93,7 +93,7 @@ impl Subject<'_> {
 /// # Errors
 ///
 /// [`Refusal`] if a command cannot be written.
-pub fn script(subject: &Subject<'_>) -> Result<Script, Refusal> {
+pub(super) fn script(subject: &Subject<'_>) -> Result<Script, Refusal> {
     let mut script = Script::default();
     if matches!(subject.part, Part::Begin(_) | Part::BeginBefore(_)) {
         begin(subject, &mut script)?;
@@ -165,11 +165,7 @@ fn node(subject: &Subject<'_>, event: TraceEvent, script: &mut Script) -> Result
     Ok(())
 }
 
-fn workspace(
-    subject: &Subject<'_>,
-    event: TraceEvent,
-    script: &mut Script,
-) -> Result<(), Refusal> {
+fn workspace(subject: &Subject<'_>, event: TraceEvent, script: &mut Script) -> Result<(), Refusal> {
     let why = match event {
         TraceEvent::Ready => {
             script.steps.push(ScriptStep::Ready);

@@ -10,7 +10,7 @@ use crate::args::StoreSpec;
 
 /// A store that is open, and where the simulated cloud keeps what it did.
 #[derive(Debug)]
-pub struct Opened {
+pub(super) struct Opened {
     /// The store.
     pub store: Arc<dyn Store>,
     /// As it can be given to `--store` again.
@@ -25,7 +25,7 @@ pub struct Opened {
 ///
 /// What the store says; [`ErrorKind::Exists`] if it is used and the run does not resume,
 /// [`ErrorKind::NotFound`] if there is nothing to resume.
-pub fn open(spec: Option<&StoreSpec>, resume: bool) -> Result<Opened, Error> {
+pub(super) fn open(spec: Option<&StoreSpec>, resume: bool) -> Result<Opened, Error> {
     let spec = match spec {
         Some(spec) => spec.clone(),
         None => StoreSpec::Embedded(fresh()?),
@@ -35,9 +35,7 @@ pub fn open(spec: Option<&StoreSpec>, resume: bool) -> Result<Opened, Error> {
             let message = "a store in memory is gone with its run and cannot be resumed";
             Err(Error::new(ErrorKind::NotFound, message))
         }
-        StoreSpec::Memory => {
-            Ok(Opened { store: Arc::new(MemoryStore::new()), spec, cloud: None })
-        }
+        StoreSpec::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), spec, cloud: None }),
         StoreSpec::Embedded(path) => open_embedded(path, IndexKind::Redb, resume, &spec),
         StoreSpec::Sled(path) => open_embedded(path, IndexKind::Sled, resume, &spec),
     }

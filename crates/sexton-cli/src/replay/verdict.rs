@@ -15,7 +15,7 @@ use super::lives::Lives;
 
 /// The actors that may stay, by name, and those that must go.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub(super) struct Standing {
     /// Nodes that have a reason.
     pub nodes: BTreeSet<String>,
     /// Everything of the fleet that has none, by id, with its status.
@@ -41,7 +41,7 @@ fn is_kept(row: &RowView, kind: TraceKind, lives: &Lives) -> bool {
 /// # Errors
 ///
 /// What the store says.
-pub fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
+pub(super) fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
     let mut standing = Standing::default();
     let mut tasks = BTreeSet::new();
     query::rows_of_kind(store, "task", |row| {
@@ -84,7 +84,7 @@ pub fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
 /// # Errors
 ///
 /// What the store says.
-pub fn leaks(
+pub(super) fn leaks(
     store: &dyn Store,
     at: (&SimCloud, Timestamp),
     standing: &Standing,
@@ -116,7 +116,7 @@ pub fn leaks(
 /// # Errors
 ///
 /// What the store says.
-pub fn census(store: &dyn Store, report: &mut Report) -> Result<(), Error> {
+pub(super) fn census(store: &dyn Store, report: &mut Report) -> Result<(), Error> {
     query::all_entries(store, |id, entry| {
         let kind = id.kind().to_owned();
         count(&mut report.created, &kind);

@@ -38,8 +38,7 @@ impl SimCloud {
             return Ok(performed);
         }
         let (asked_at, asked) = self.asked_at(now, owed);
-        let records: Vec<Record> = asked.into_iter().collect();
-        self.commit(records)?;
+        let mut records: Vec<Record> = asked.into_iter().collect();
         let chance = self.chance(owed);
         let at = asked_at + chance.between("agent", 1_000, 5_000);
         let answer = match host {
@@ -50,8 +49,17 @@ impl SimCloud {
             Host::Up if chance.is_one_of("fail", TRANSIENT_PER_THOUSAND) => {
                 Answer::Transient(failure("network", "the agent's answer was lost"))
             }
-            Host::Gone | Host::Up => done(&answer)?,
+            Host::Gone | Host::Up => {
+                let workspace = &owed.id.actor.id;
+                records.extend(if is_create {
+                    self.move_in(node, workspace, at)
+                } else {
+                    self.move_out(node, workspace, at)
+                });
+                done(&answer)?
+            }
         };
+        self.commit(records)?;
         Ok(Performed::At(at, answer))
     }
 

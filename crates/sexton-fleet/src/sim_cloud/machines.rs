@@ -1,12 +1,15 @@
 //! The provider: machines made, found again, deleted and billed.
 
+use std::collections::BTreeSet;
+
 use sexton_core::{ActorId, ActorRef, Answer, EffectId, Owed, Timestamp, codec};
 
 use crate::node::{Machine, NodeAnswer, NodeEffect};
 
 use super::callback::CallbackKind;
 use super::chance::Chance;
-use super::world::{Billed, Record, SimMachine};
+use super::usage::busy_ms;
+use super::world::{Bill, Billed, Record, SimMachine};
 use super::{CloudError, Performed, SimCloud, done, failure};
 
 /// Failures that a retry mends, of a thousand attempts. Chosen: seen daily, never in the way.
@@ -29,13 +32,13 @@ impl SimCloud {
         self.world.machines.values().filter(exists)
     }
 
-    /// Milliseconds for which machines were billed up to `now`, by size and location.
+    /// What machines came to up to `now`, by size and location.
     pub fn billed(&self, now: Timestamp) -> Billed {
         let mut billed = self.world.totals.clone();
         for machine in self.world.machines.values() {
             let place = (machine.size.clone(), machine.location.clone());
             let until = machine.deleted_at.map_or(now, |at| at.min(now));
-            *billed.entry(place).or_default() += life_ms(machine, until);
+            add(billed.entry(place).or_default(), machine, until);
         }
         billed
     }
@@ -71,6 +74,9 @@ impl SimCloud {
             created_at,
             deleted_at: None,
             is_down: false,
+            workspaces: BTreeSet::new(),
+            busy_since: None,
+            busy_ms: 0,
         }))
     }
 
@@ -78,8 +84,8 @@ impl SimCloud {
     pub(super) fn remove_machine(&mut self, owner: &ActorRef, at: Timestamp) -> Vec<Record> {
         let Some(machine) = self.world.machines.get(owner) else { return Vec::new() };
         let place = (machine.size.clone(), machine.location.clone());
-        let before = self.world.totals.get(&place).copied().unwrap_or(0);
-        let total = before + life_ms(machine, at);
+        let mut total = self.world.totals.get(&place).copied().unwrap_or_default();
+        add(&mut total, machine, at);
         let mut records =
             vec![Record::Total(place.0, place.1, total), Record::MachineGone(owner.clone())];
         let callbacks = self.unhanded.iter().copied().collect::<Vec<_>>();
@@ -177,6 +183,13 @@ impl SimCloud {
         let actor: ActorId = id.actor.id.clone();
         self.pending.insert(actor, (id.clone(), machine.cloned()));
     }
+}
+
+/// Adds what a machine came to until then.
+fn add(bill: &mut Bill, machine: &SimMachine, until: Timestamp) {
+    bill.machines += 1;
+    bill.paid_ms += life_ms(machine, until);
+    bill.busy_ms += busy_ms(machine, until);
 }
 
 fn life_ms(machine: &SimMachine, until: Timestamp) -> u64 {

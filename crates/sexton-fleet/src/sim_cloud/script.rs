@@ -268,15 +268,23 @@ impl SimCloud {
             self.wait_for_trace(&owed.id, Some(node));
             return Ok(Some(Performed::Later));
         };
-        let (at, asked) = self.answers_at(now, owed, decided_at);
-        self.commit(asked)?;
+        let (at, mut records) = self.answers_at(now, owed, decided_at);
+        if matches!(answer, Answer::Done(_)) {
+            records.extend(self.move_in(node, &owed.id.actor.id, at));
+        }
+        self.commit(records)?;
         Ok(Some(Performed::At(at, answer)))
     }
 
     fn answer_workspace(&mut self, actor: &ActorId, now: Timestamp) -> Result<(), CloudError> {
         let Some(script) = self.world.scripts.get(actor) else { return Ok(()) };
         let Some(answer) = script.workspace_answer()? else { return Ok(()) };
-        if let Some((id, _)) = self.pending.remove(actor) {
+        if let Some((id, node)) = self.pending.remove(actor) {
+            let moved = match (&answer, &node) {
+                (Answer::Done(_), Some(node)) => self.move_in(node, actor, now),
+                (Answer::Done(_) | Answer::Transient(_) | Answer::Permanent(_), _) => None,
+            };
+            self.commit(moved.into_iter().collect())?;
             self.due.insert((now, id), answer);
         }
         Ok(())

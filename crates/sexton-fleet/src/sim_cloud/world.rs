@@ -1,6 +1,6 @@
 //! What the cloud knows, as tables; every change is a record that is put or taken away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
@@ -28,6 +28,12 @@ pub struct SimMachine {
     pub deleted_at: Option<Timestamp>,
     /// Whether its agent cannot be reached.
     pub is_down: bool,
+    /// The workspaces that its agent runs.
+    pub workspaces: BTreeSet<ActorId>,
+    /// Since when it has one.
+    pub busy_since: Option<Timestamp>,
+    /// Milliseconds for which it had one before that.
+    pub busy_ms: u64,
 }
 
 /// What a trace has said so far of a machine or a workspace that it names.
@@ -57,8 +63,19 @@ pub(super) struct Asked {
     pub(super) at: Timestamp,
 }
 
-/// Time that machines of one size at one location were billed for.
-pub type Billed = BTreeMap<(String, String), u64>;
+/// What machines of one size at one location came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bill {
+    /// How many there were.
+    pub machines: u64,
+    /// Milliseconds for which they were billed.
+    pub paid_ms: u64,
+    /// Milliseconds for which they had a workspace.
+    pub busy_ms: u64,
+}
+
+/// What machines came to, by size and location.
+pub type Billed = BTreeMap<(String, String), Bill>;
 
 /// One change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,8 +84,8 @@ pub(super) enum Record {
     Row(u64),
     Machine(Box<SimMachine>),
     MachineGone(ActorRef),
-    /// Size, location, milliseconds in all.
-    Total(String, String, u64),
+    /// Size, location, all that are gone.
+    Total(String, String, Bill),
     Script(ActorId, Box<Script>),
     Asked(ActorId, Asked),
     Callback(Box<Callback>),
@@ -102,8 +119,8 @@ impl World {
             Record::MachineGone(owner) => {
                 self.machines.remove(&owner);
             }
-            Record::Total(size, location, ms) => {
-                self.totals.insert((size, location), ms);
+            Record::Total(size, location, bill) => {
+                self.totals.insert((size, location), bill);
             }
             Record::Script(actor, script) => {
                 self.scripts.insert(actor, *script);
@@ -129,7 +146,9 @@ impl World {
         let machines = self.machines.values().cloned();
         records.extend(machines.map(|machine| Record::Machine(Box::new(machine))));
         let totals = self.totals.iter();
-        records.extend(totals.map(|((size, at), ms)| Record::Total(size.clone(), at.clone(), *ms)));
+        records.extend(
+            totals.map(|((size, at), bill)| Record::Total(size.clone(), at.clone(), *bill)),
+        );
         let scripts = self.scripts.iter();
         records.extend(scripts.map(|(of, it)| Record::Script(of.clone(), Box::new(it.clone()))));
         let asked = self.asked.iter();

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Breaks the code on purpose, one breakage of tests/mutations.txt at a time, in a copy, and prints
+# a table: caught, and by which tests, or NOT CAUGHT. Needs bash, tar and cargo.
+#
+#   tests/mutations.sh [PATTERN]      only breakages whose title contains PATTERN
+#
+# MUTATIONS_DIR is where the copy and its target directory lie; kept, so that a second run is quick.
+# Ends with 1 if a breakage is not caught or does not apply.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+only=${1:-}
+place=${MUTATIONS_DIR:-$(mktemp -d)}
+copy=$place/workspace
+export CARGO_TARGET_DIR=$place/target CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+failures=0
+
+mkdir -p "$copy" "$CARGO_TARGET_DIR"
+# With new times, so that nothing of an earlier run counts as built.
+tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$copy" -xmf -
+
+# Core's own tests, behaviour and crashes, unless a breakage names others in a `test:` line.
+usual='-p sexton-core -p sexton-tests --lib --test lifecycle --test crash'
+
+# What to test and for how many seconds at most: a hang is a failure, too.
+run_tests() {
+  # shellcheck disable=SC2086  # words on purpose
+  timeout "$2" cargo test --manifest-path "$copy/Cargo.toml" --no-fail-fast $1
+}
+
+build() {
+  # shellcheck disable=SC2086  # words on purpose
+  cargo test --quiet --manifest-path "$copy/Cargo.toml" --no-run $1
+}
+
+# One breakage: title, file, what to find, what to put there, what to test.
+try() {
+  local title=$1 file=$copy/$2 find=$3 with=$4 tests=$5 before out rest
+  [[ $title == *"$only"* ]] || return 0
+  before=$(cat "$file"; printf x); before=${before%x}
+  rest=${before/"$find"/}
+  if [[ ${#rest} != $((${#before} - ${#find})) || $rest == *"$find"* ]]; then
+    printf '| %s | DOES NOT APPLY: not there once | |\n' "$title"
+    failures=$((failures + 1))
+    return 0
+  fi
+  printf '%s' "${before/"$find"/"$with"}" >"$file"
+  out=$place/out
+  if ! build "$tests" >"$out" 2>&1; then
+    printf '| %s | DOES NOT COMPILE | |\n' "$title"
+    failures=$((failures + 1))
+  elif run_tests "$tests" 120 >"$out" 2>&1; then
+    printf '| %s | **NOT CAUGHT** | |\n' "$title"
+    failures=$((failures + 1))
+  else
+    rest=$(sed -n 's/^test \(.*\) \.\.\. FAILED$/`\1`/p' "$out" | head -4 | paste -sd, | sed 's/,/, /g')
+    printf '| %s | caught | %s |\n' "$title" "${rest:-by hanging}"
+  fi
+  printf '%s' "$before" >"$file"
+}
+
+if ! { build "$usual" && run_tests "$usual" 600; } >"$place/out" 2>&1; then
+  tail -30 "$place/out" >&2
+  echo 'the tests fail without any breakage' >&2
+  exit 2
+fi
+
+echo '| breakage | | by |'
+echo '|---|---|---|'
+title='' file='' find='' tests=$usual
+while IFS= read -r line || [[ -n $line ]]; do
+  case $line in
+    '== '*) title=${line#== } tests=$usual ;;
+    'test: '*) tests=${line#test: } ;;
+    'file: '*) file=${line#file: } ;;
+    'find: '*) find=${line#find: } ;;
+    'with:'*) line=${line#with:}; try "$title" "$file" "$find" "${line# }" "$tests" ;;
+  esac
+done <"$copy/tests/mutations.txt"
+exit $((failures > 0))
