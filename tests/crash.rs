@@ -73,7 +73,8 @@ fn cloud() -> Cloud {
 }
 
 fn world(store: &Arc<MemoryStore>, cloud: Cloud) -> TestWorld {
-    open_with(Arc::clone(store) as Arc<dyn Store>, Limits::default(), cloud)
+    let store: Arc<dyn Store> = Arc::<MemoryStore>::clone(store);
+    open_with(store, Limits::default(), cloud)
 }
 
 #[test]
@@ -109,20 +110,20 @@ fn stopped_after_any_commit_it_ends_as_if_never_stopped() {
 
 /// Whether the effect of a step can be seen in the store.
 fn is_done(store: &dyn Store, at_s: u64, name: &str, step: &Step) -> bool {
-    let Some(sexton::Entry::Alive(record)) = sexton::query::entry(store, &machine(name)).unwrap()
+    let Some(sexton::Entry::Alive(record)) = sexton::query::entry(store, &machine(name)).expect("readable")
     else {
         return false;
     };
     let state: sexton_tests::Machine =
-        sexton::query::state(store, &machine(name)).unwrap().expect("it lives");
+        sexton::query::state(store, &machine(name)).expect("readable").expect("it lives");
     match step {
         Step::Create => true,
         Step::Do(Do::Beget(child)) => {
-            sexton::query::children(store, &machine(name)).unwrap().contains(&machine(child))
+            sexton::query::children(store, &machine(name)).expect("readable").contains(&machine(child))
         }
         Step::Do(Do::Stop) => state
             .stopped_at
-            .is_some_and(|at| at.as_millis() == i64::try_from(at_s * 1_000).unwrap()),
+            .is_some_and(|at| at.as_millis() == i64::try_from(at_s * 1_000).expect("readable")),
         Step::Do(_) => false,
         Step::Destroy => record.destruction.is_some(),
     }

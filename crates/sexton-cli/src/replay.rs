@@ -98,7 +98,7 @@ pub fn run(
         Policy::from_env(policy_of).map_err(|error| ReplayError::Input(error.to_string()))?;
     policy.nodes_per_owner_max = args.nodes_per_owner;
     let opened = stores::open(args.store.as_ref(), args.resume)?;
-    let mut replay = Replay::begin(args, (policy, catalog), opened, clock())?;
+    let mut replay = Replay::begin(args, (policy, catalog), &opened, clock())?;
     let played = replay.play(traces, &clock);
     match played {
         Ok(()) => {}
@@ -135,7 +135,7 @@ impl<'a> Replay<'a> {
     fn begin(
         args: &'a ReplayArgs,
         with: (Policy, Option<Catalog>),
-        opened: Opened,
+        opened: &Opened,
         began_s: f64,
     ) -> Result<Self, ReplayError> {
         let (policy, catalog) = with;

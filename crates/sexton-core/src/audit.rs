@@ -3,6 +3,7 @@
 //! Each check reads committed records only, so it runs on a store at rest, on a copy, and in a
 //! test after any step. What it reports carries the number of the promise that is broken.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::actor::Kinds;
@@ -11,6 +12,7 @@ use crate::deadline;
 use crate::destroy::{ActorRecord, Entry};
 use crate::engine::{each, find_slot, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
+use crate::event::Event;
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, Parsed, Shard, Table};
 use crate::query;
@@ -51,6 +53,7 @@ pub fn audit(store: &dyn Store, kinds: &Kinds, limit: usize) -> Result<Vec<Broke
         audit.alarms(shard)?;
         audit.links(shard)?;
         audit.debts(shard)?;
+        audit.events(shard)?;
     }
     audit.rows()?;
     Ok(audit.broken)
@@ -84,7 +87,7 @@ impl Audit<'_> {
     /// Checks G5: the armed alarm is the earliest of the state's deadlines and back-offs.
     fn alarm_is_earliest(&mut self, id: &ActorId, record: &ActorRecord) -> Result<(), Error> {
         let Some(slot) = find_slot(self.store, self.kinds, id)? else { return Ok(()) };
-        let earliest = deadline::earliest(&slot.due()?, &record.back_offs);
+        let earliest = deadline::earliest(slot.due(), &record.back_offs);
         if earliest != record.alarm {
             self.blame("G5", id, format!("its alarm is {:?}, not {earliest:?}", record.alarm));
         }
@@ -225,6 +228,29 @@ impl Audit<'_> {
         for id in owing {
             if !matches!(read_entry(self.store, &id)?, Some(Entry::Alive(_))) {
                 self.blame("G8", &id, "it owes effects and does not live");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks G9: the events of a life are numbered without a gap, and none is there twice.
+    fn events(&mut self, shard: Shard) -> Result<(), Error> {
+        let mut seen: BTreeMap<(ActorId, u32), (u64, u64)> = BTreeMap::new();
+        each(self.store, &key::prefix(shard, Table::Event), |_, bytes| {
+            let event: Event = codec::open(bytes).map_err(|error| {
+                let message = format!("an event of shard {} cannot be read", shard.number());
+                Error::new(ErrorKind::Corrupt, message).with_source(error)
+            })?;
+            if event.number > 0 {
+                let (count, last) = seen.entry((event.actor, event.incarnation)).or_default();
+                *count += 1;
+                *last = (*last).max(event.number);
+            }
+            Ok(())
+        })?;
+        for ((id, _), (count, last)) in seen {
+            if count != last {
+                self.blame("G9", &id, format!("it has {count} events, and the last is {last}"));
             }
         }
         Ok(())

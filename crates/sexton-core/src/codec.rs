@@ -71,6 +71,18 @@ fn options() -> impl Options {
         .reject_trailing_bytes()
 }
 
+/// Appends a value. The limit is looked at afterwards: bincode would write everything twice to
+/// know the size before.
+fn append<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    let unwritable = |why: String| CodecError::Unwritable { what: std::any::type_name::<T>(), why };
+    let options = bincode::DefaultOptions::new().with_fixint_encoding();
+    options.serialize_into(&mut *to, value).map_err(|error| unwritable(error.to_string()))?;
+    if u64::try_from(to.len()).is_ok_and(|bytes| bytes <= RECORD_BYTES_MAX) {
+        return Ok(());
+    }
+    Err(unwritable(format!("{} bytes are more than {RECORD_BYTES_MAX}", to.len())))
+}
+
 /// Writes a value bare, without envelope.
 ///
 /// # Errors
@@ -78,10 +90,9 @@ fn options() -> impl Options {
 /// [`CodecError::Unwritable`] if it is larger than [`RECORD_BYTES_MAX`] or refuses to be
 /// serialized.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    options().serialize(value).map_err(|error| CodecError::Unwritable {
-        what: std::any::type_name::<T>(),
-        why: error.to_string(),
-    })
+    let mut bytes = Vec::with_capacity(256);
+    append(value, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a value that [`encode`] wrote.
@@ -105,10 +116,7 @@ pub fn seal<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut record = Vec::with_capacity(256);
     record.push(FORMAT);
     record.extend_from_slice(&[0; 4]);
-    options().serialize_into(&mut record, value).map_err(|error| CodecError::Unwritable {
-        what: std::any::type_name::<T>(),
-        why: error.to_string(),
-    })?;
+    append(value, &mut record)?;
     let checksum = checksum(FORMAT, record.get(HEAD_BYTES..).unwrap_or_default());
     if let Some(place) = record.get_mut(1..HEAD_BYTES) {
         place.copy_from_slice(&checksum.to_le_bytes());
@@ -146,6 +154,11 @@ pub fn open<T: DeserializeOwned>(record: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::Newer { found: format });
     }
     decode(body)
+}
+
+/// The body of a record, unchecked, for a look at what a check would cost too much.
+pub(crate) fn body(record: &[u8]) -> Option<&[u8]> {
+    record.get(HEAD_BYTES..)
 }
 
 fn checksum(format: u8, body: &[u8]) -> u32 {

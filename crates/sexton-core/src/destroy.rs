@@ -8,6 +8,8 @@
 //! of an actor and its tombstone lie under the same key: a name has one or the other, and what
 //! is buried cannot be loaded (keeps G6 by shape).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::BackOff;
@@ -90,8 +92,8 @@ pub struct Destruction {
     pub by: String,
     /// The last child that was asked to go, in the order of keys.
     pub asked_up_to: Option<ActorId>,
-    /// Children that were asked and are not gone yet.
-    pub in_flight: u32,
+    /// Children that were asked and are not gone yet; at most a page.
+    pub in_flight: BTreeSet<ActorId>,
     /// Whether `on_destroy` ran, which it does once.
     pub is_released: bool,
     /// How often `on_destroy` panicked.

@@ -260,7 +260,9 @@ pub struct Engine {
     /// Alarms before this are in `alarms`; later ones lie in the store.
     horizon: Timestamp,
     /// The first debt of each actor that owes, by when it may be tried and when it was recorded.
-    owed: BTreeMap<(Timestamp, u64), (ActorId, u64)>,
+    ///
+    /// The actor is in the key because engines number their turns apart.
+    owed: BTreeMap<(Timestamp, u64, ActorId), u64>,
     performing: BTreeMap<ActorId, u64>,
     /// Destructions whose `on_destroy` panicked, and when to try again.
     stuck: BTreeSet<(Timestamp, ActorId)>,
@@ -323,7 +325,7 @@ impl Engine {
     /// When the next debt may be tried; `None` if nothing is owed that is not being performed.
     pub fn next_debt(&self) -> Option<Timestamp> {
         match self.effect_switch {
-            Switch::On => self.owed.first_key_value().map(|((at, _), _)| *at),
+            Switch::On => self.owed.first_key_value().map(|((at, ..), _)| *at),
             Switch::Paused => None,
         }
     }
@@ -346,13 +348,14 @@ impl Engine {
         }
         loop {
             let durable = self.durable;
-            let mut due = self.owed.range(..=(now, u64::MAX));
-            let Some((place, (id, number))) =
-                due.find(|((_, order), _)| *order <= durable).map(|(p, d)| (*p, d.clone()))
+            let mut due = self.owed.iter().take_while(|((at, ..), _)| *at <= now);
+            let first = due.find(|((_, order, _), _)| *order <= durable);
+            let Some((place, number)) = first.map(|(place, number)| (place.clone(), *number))
             else {
                 return Ok(None);
             };
             self.owed.remove(&place);
+            let id = place.2;
             let Found::Alive(slot) = self.checkout(now, store, &id)? else { continue };
             let owed = slot.debts.get(&number).map(|debt| Owed {
                 id: EffectId { actor: slot.me(), number },
@@ -386,7 +389,11 @@ impl Engine {
         }
         let durable = self.durable;
         self.effect_switch == Switch::On
-            && self.owed.range(..=(now, u64::MAX)).any(|((_, order), _)| *order > durable)
+            && self
+                .owed
+                .keys()
+                .take_while(|(at, ..)| *at <= now)
+                .any(|(_, order, _)| *order > durable)
     }
 
     /// The order of the last turn that wrote anything.

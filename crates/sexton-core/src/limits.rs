@@ -13,6 +13,9 @@ pub const KIND_BYTES_MAX: usize = 32;
 pub const NAME_BYTES_MAX: usize = 512;
 /// The largest encoded value, in bytes. Chosen: an actor is a machine's record, not a file.
 pub const RECORD_BYTES_MAX: u64 = 16 * 1_024 * 1_024;
+/// The largest state, effect, message or fact, in bytes: half a record, so that what is written
+/// with it always fits.
+pub const PART_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 /// The most failed attempts in a row before an actor counts as stalled (design, section 3).
 pub const FAILURES_BEFORE_STALLED: u32 = 6;
 

@@ -7,8 +7,9 @@ use crate::effect::Debt;
 use crate::engine::{each, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
 use crate::key::{self, ActorId, Key, Parsed, Shard, Table};
-use crate::row::RowView;
+use crate::row::{RowView, is_quiet};
 use crate::store::Store;
+use crate::time::Timestamp;
 
 /// What lies under a name: a life, a tombstone, or nothing.
 ///
@@ -133,26 +134,44 @@ pub fn state<A: Actor>(store: &dyn Store, id: &ActorId) -> Result<Option<A>, Err
     })
 }
 
-/// Up to `limit` rows of a kind with a status, from behind the key `after` on, with their keys.
+/// Some of the rows of a kind with a status, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The rows that ask to be looked at by now, with their keys.
+    pub rows: Vec<(Key, RowView)>,
+    /// How many there were in all.
+    pub examined: usize,
+    /// The key of the last of all.
+    pub last: Option<Key>,
+}
+
+/// Of the next `limit` rows behind the key `after`, those that ask to be looked at by `now`.
 ///
 /// # Errors
 ///
 /// As [`entry`].
-pub fn rows_after(
+pub fn watched_rows(
     store: &dyn Store,
     of: (&str, &str),
     after: Option<&[u8]>,
-    limit: usize,
-) -> Result<Vec<(Key, RowView)>, Error> {
+    at: (usize, Timestamp),
+) -> Result<Page, Error> {
+    let (limit, now) = at;
     let prefix = key::rows(of.0, of.1);
     let start = after.map_or_else(|| prefix.clone(), |after| [after, &[0]].concat());
-    let mut rows = Vec::new();
+    let mut page = Page::default();
     for (at, bytes) in store.scan(&start.max(prefix.clone()), &key::end_of(&prefix), limit)? {
+        page.examined += 1;
+        if is_quiet(&bytes, now) {
+            page.last = Some(at);
+            continue;
+        }
+        page.last = Some(at.clone());
         if let Some(row) = read_row(&at, &bytes)? {
-            rows.push((at, row));
+            page.rows.push((at, row));
         }
     }
-    Ok(rows)
+    Ok(page)
 }
 
 fn read_row(at: &[u8], bytes: &[u8]) -> Result<Option<RowView>, Error> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
 use crate::key::{ActorId, ActorRef};
 use crate::time::Timestamp;
 
@@ -24,6 +25,9 @@ pub enum Value {
 /// every heartbeat hides the idle machine from every sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
+    /// Before this moment no sweep needs to look at it; `None` is always. First, so that a
+    /// sweep can pass over the row without reading the rest.
+    pub watch_from: Option<Timestamp>,
     /// Whom it belongs to.
     pub owner: Option<String>,
     /// Further fields, in the order in which they were added.
@@ -33,7 +37,12 @@ pub struct Row {
 impl Row {
     /// A row of an owner without further fields.
     pub fn owned_by(owner: impl Into<String>) -> Self {
-        Self { owner: Some(owner.into()), fields: Vec::new() }
+        Self { owner: Some(owner.into()), ..Self::default() }
+    }
+
+    /// The same, and no sweep needs to look at it before `at`; [`Timestamp::MAX`] is never.
+    pub fn watched_from(self, at: Timestamp) -> Self {
+        Self { watch_from: Some(at), ..self }
     }
 
     /// The same with a text.
@@ -68,6 +77,8 @@ impl Row {
 /// A row as it lies in the index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowRecord {
+    /// What the actor says.
+    pub row: Row,
     /// Which life of the actor.
     pub incarnation: u32,
     /// Its parent.
@@ -80,8 +91,19 @@ pub struct RowRecord {
     pub changed_at: Timestamp,
     /// Why it makes no progress, if it is stalled.
     pub stalled: Option<String>,
-    /// What the actor says.
-    pub row: Row,
+}
+
+/// Whether a row, as it lies in the index, may be passed over at `now` without reading it.
+///
+/// Looks at the first field only, which the test below ties to the encoding. Every sweep looks
+/// at every row of its scope on every pass, and most have nothing due.
+pub(crate) fn is_quiet(record: &[u8], now: Timestamp) -> bool {
+    let Some(first) = codec::body(record).and_then(|body| body.first_chunk::<9>()) else {
+        return false;
+    };
+    let (tag, millis) = (first[0], first.last_chunk::<8>());
+    let watch_from = millis.map(|millis| Timestamp::from_millis(i64::from_le_bytes(*millis)));
+    tag == 1 && watch_from.is_some_and(|at| at > now)
 }
 
 impl RowRecord {
@@ -132,3 +154,29 @@ pub struct RowView {
 
 /// What the row of an actor says whose destruction was committed.
 pub const DESTROYING: &str = "destroying";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_passed_over_before_its_moment_and_read_from_then_on() {
+        let at = Timestamp::from_millis;
+        let sealed = |row: Row| {
+            let record = RowRecord {
+                row,
+                incarnation: 1,
+                parent: None,
+                created_at: at(0),
+                status_since: at(0),
+                changed_at: at(0),
+                stalled: None,
+            };
+            codec::seal(&record).unwrap()
+        };
+        let watched = sealed(Row::owned_by("a").watched_from(at(500)));
+        assert!(is_quiet(&watched, at(499)) && !is_quiet(&watched, at(500)));
+        assert!(!is_quiet(&sealed(Row::owned_by("a")), at(0)));
+        assert!(!is_quiet(b"short", at(0)));
+    }
+}

@@ -97,6 +97,15 @@ impl Recorder {
         self.effects.len() + self.letters.len() + self.births.len() + self.facts.len()
     }
 
+    /// The bytes of the largest thing that was recorded.
+    pub(crate) fn largest(&self) -> Option<usize> {
+        let effects = self.effects.iter().map(Vec::len);
+        let letters = self.letters.iter().map(|letter| letter.bytes.len());
+        let births = self.births.iter().map(|(_, init)| init.len());
+        let facts = self.facts.iter().map(|(name, text)| name.len() + text.len());
+        effects.chain(letters).chain(births).chain(facts).max()
+    }
+
     fn blame(&mut self, fault: String) {
         self.fault.get_or_insert(fault);
     }

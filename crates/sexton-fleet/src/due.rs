@@ -31,8 +31,8 @@ pub(crate) fn overdue<D: Copy>(dues: &[(Timestamp, D)], now: Timestamp) -> Optio
 /// The row with the actor's next deadline and its name, by which sweeps judge.
 pub(crate) fn shown(row: Row, next: Option<(Timestamp, &str)>) -> Row {
     match next {
-        Some((at, name)) => row.time("due", Some(at)).text("due_for", name),
-        None => row,
+        Some((at, name)) => row.time("due", Some(at)).text("due_for", name).watched_from(at),
+        None => row.watched_from(Timestamp::MAX),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run counts, and what its verdict needs: resurrections, peaks, stalled actors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sexton::{ActorId, Event, What};
 
@@ -39,6 +39,8 @@ pub struct Tally {
     pub dead_letters: u64,
     /// The last names that were buried, among which a resurrection would show.
     pub buried_lately: BTreeSet<ActorId>,
+    /// The same names, oldest first.
+    pub buried_in_order: VecDeque<ActorId>,
 }
 
 /// How many tombstones the check for resurrections remembers; older ones are checked in the
@@ -123,8 +125,10 @@ impl Tally {
 
     fn remember(&mut self, id: ActorId) {
         if self.buried_lately.len() >= BURIED_LATELY_MAX {
-            self.buried_lately.pop_first();
+            let oldest = self.buried_in_order.pop_front();
+            oldest.map(|oldest| self.buried_lately.remove(&oldest));
         }
+        self.buried_in_order.push_back(id.clone());
         self.buried_lately.insert(id);
     }
 }

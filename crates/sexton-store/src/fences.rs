@@ -40,7 +40,7 @@ impl Fences {
 
     /// Whether `batch` comes from its shard's owner and is the next one.
     ///
-    /// Keeps promise 4 of `Store`: a refused batch has changed nothing yet.
+    /// Keeps G3, promise 4 of `Store`: a refused batch has changed nothing yet.
     pub(crate) fn check(&self, batch: &Batch) -> Result<(), Error> {
         let fence = self.fence(batch.shard);
         let shard = batch.shard.number();

@@ -105,20 +105,25 @@ pub fn plan(
     };
     for (index, of) in scope.iter().enumerate().skip(first) {
         loop {
-            let page = query::rows_after(store, *of, after.as_deref(), left.min(1_000))?;
-            let is_last = page.len() < left.min(1_000);
-            for (key, row) in page {
-                left -= 1;
-                plan.examined += 1;
+            let limit = left.min(1_000);
+            let page = query::watched_rows(store, *of, after.as_deref(), (limit, now))?;
+            plan.examined += u64::try_from(page.examined).unwrap_or(0);
+            left -= page.examined;
+            for (key, row) in page.rows {
                 select(sweep, state, (&row, now), &mut plan);
-                after = Some(key);
-                if plan.asks.len() >= sweep.limit() || left == 0 {
+                if plan.asks.len() >= sweep.limit() {
                     let index = u32::try_from(index).unwrap_or(0);
-                    plan.cursor = after.map(|key| (index, key));
+                    plan.cursor = Some((index, key));
                     return Ok(plan);
                 }
             }
-            if is_last {
+            after = page.last.or(after);
+            if left == 0 {
+                let index = u32::try_from(index).unwrap_or(0);
+                plan.cursor = after.map(|key| (index, key));
+                return Ok(plan);
+            }
+            if page.examined < limit {
                 break;
             }
         }

@@ -46,7 +46,7 @@ impl Gauge {
     /// The plots.
     pub(super) fn finish(&mut self, world: &mut World<Cloud>) -> Series {
         let taken = self.take(world);
-        let sampler = std::mem::replace(&mut self.sampler, Sampler::new());
+        let sampler = std::mem::take(&mut self.sampler);
         sampler.finish(taken.at(world.now().as_millis()))
     }
 

@@ -110,6 +110,25 @@ pub(super) fn kind_of(kind: TraceKind) -> &'static str {
     }
 }
 
+/// The name of a thing's `life`th life: its id, with every `~` written as `~0`, and from the
+/// second life on `~2`, `~3` behind it. No two ids share a name.
+fn name_of(id: &str, life: u64) -> String {
+    let id = id.replace('~', "~0");
+    if life == 1 { id } else { format!("{id}~{life}") }
+}
+
+/// The id in the trace of what has this name.
+pub(super) fn id_of(name: &str) -> String {
+    let is_life = |digits: &str| {
+        !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    let id = match name.rsplit_once('~') {
+        Some((id, life)) if is_life(life) => id,
+        Some(_) | None => name,
+    };
+    id.replace("~0", "~")
+}
+
 /// The actor of a thing's present life: the first of its names that is not used up.
 ///
 /// # Errors
@@ -118,7 +137,7 @@ pub(super) fn kind_of(kind: TraceKind) -> &'static str {
 pub(super) fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<ActorId, Error> {
     let mut life = 1_u64;
     loop {
-        let name = if life == 1 { id.to_owned() } else { format!("{id}~{life}") };
+        let name = name_of(id, life);
         let actor = ActorId::new(kind_of(kind), &name).map_err(|error| {
             Error::new(ErrorKind::Refused, format!("{id} is no name")).with_source(error)
         })?;
@@ -131,5 +150,22 @@ pub(super) fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<Ac
             return Ok(actor);
         }
         life += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_life_of_every_id_has_a_name_of_its_own_that_leads_back() {
+        let mut names = std::collections::BTreeSet::new();
+        for id in ["w", "w~2", "w~", "w~02", "w~~2", "~0"] {
+            for life in 1..12 {
+                let name = name_of(id, life);
+                assert_eq!(id_of(&name), id, "{name}");
+                assert!(names.insert(name));
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use sexton_sim::{Outside, WorldError};
 /// The cloud, its answers that are under way, and its calls that are not durable yet.
 #[derive(Debug)]
 pub(super) struct Cloud {
-    cloud: SimCloud,
+    sim: SimCloud,
     /// Answers, by when they arrive.
     answers: BTreeMap<(Timestamp, EffectId), Answer>,
     /// Calls that are due and were not handed in.
@@ -20,14 +20,14 @@ pub(super) struct Cloud {
 
 impl Cloud {
     /// A cloud of which this process has heard nothing yet.
-    pub(super) fn new(cloud: SimCloud) -> Self {
+    pub(super) fn new(sim: SimCloud) -> Self {
         let answers = BTreeMap::new();
-        Self { cloud, answers, calls: VecDeque::new(), handed_in: Vec::new() }
+        Self { sim, answers, calls: VecDeque::new(), handed_in: Vec::new() }
     }
 
     /// The cloud itself.
     pub(super) fn sim(&mut self) -> &mut SimCloud {
-        &mut self.cloud
+        &mut self.sim
     }
 }
 
@@ -42,7 +42,7 @@ impl Outside for Cloud {
         owed: &Owed,
         store: &dyn Store,
     ) -> Result<(), WorldError> {
-        match self.cloud.perform(now, owed, store).map_err(outside)? {
+        match self.sim.perform(now, owed, store).map_err(outside)? {
             Performed::At(at, answer) => {
                 self.answers.insert((at, owed.id.clone()), answer);
             }
@@ -52,7 +52,7 @@ impl Outside for Cloud {
     }
 
     fn take_due(&mut self, now: Timestamp) -> Result<Option<(EffectId, Answer)>, WorldError> {
-        for (id, answer) in self.cloud.take_due(now) {
+        for (id, answer) in self.sim.take_due(now) {
             self.answers.insert((now, id), answer);
         }
         let is_due = self.answers.first_key_value().is_some_and(|((at, _), _)| *at <= now);
@@ -61,7 +61,7 @@ impl Outside for Cloud {
     }
 
     fn take_call(&mut self, now: Timestamp) -> Result<Option<(ActorId, Call)>, WorldError> {
-        self.calls.extend(self.cloud.callbacks_due(now));
+        self.calls.extend(self.sim.callbacks_due(now));
         let Some(callback) = self.calls.pop_front() else { return Ok(None) };
         self.handed_in.push(callback.number);
         Ok(Some((callback.to.id.clone(), callback.call(Box::new(drop)))))
@@ -69,13 +69,13 @@ impl Outside for Cloud {
 
     fn flushed(&mut self) -> Result<(), WorldError> {
         for number in std::mem::take(&mut self.handed_in) {
-            self.cloud.acknowledge(number).map_err(outside)?;
+            self.sim.acknowledge(number).map_err(outside)?;
         }
         Ok(())
     }
 
     fn next_due(&self) -> Option<Timestamp> {
         let answer = self.answers.first_key_value().map(|((at, _), _)| *at);
-        [answer, self.cloud.next_due()].into_iter().flatten().min()
+        [answer, self.sim.next_due()].into_iter().flatten().min()
     }
 }

@@ -11,7 +11,7 @@ use sexton_fleet::sim_cloud::SimCloud;
 use crate::report::{Counts, Leak, Report};
 use crate::trace::TraceKind;
 
-use super::lives::Lives;
+use super::lives::{Lives, id_of};
 
 /// The actors that may stay, by name, and those that must go.
 #[derive(Debug, Default)]
@@ -22,18 +22,10 @@ pub(super) struct Standing {
     pub overdue: BTreeMap<String, String>,
 }
 
-/// The name in the trace of what plays its `n`th life.
-fn base(name: &str) -> &str {
-    match name.rsplit_once('~') {
-        Some((base, life)) if life.bytes().all(|byte| byte.is_ascii_digit()) => base,
-        Some(_) | None => name,
-    }
-}
-
 fn is_kept(row: &RowView, kind: TraceKind, lives: &Lives) -> bool {
     row.status != sexton::DESTROYING
         && row.record.text("tenure") == Some("external")
-        && lives.is_open(kind, base(row.id.name()))
+        && lives.is_open(kind, &id_of(row.id.name()))
 }
 
 /// Says who may stay at this moment.

@@ -9,8 +9,9 @@ use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::draft::{Draft, End};
+use super::mail::refuse_birth;
 use super::slot::{Found, Slot};
-use super::turns::guard;
+use super::turns::{Unborn, guard};
 use super::{Engine, Turned};
 
 /// The most mail that a burial turns into dead letters itself; the rest becomes dead letters one
@@ -20,19 +21,18 @@ const DEAD_LETTERS_PER_BURIAL_MAX: usize = 1_000;
 impl Engine {
     /// Goes as far as possible: asks children, releases what is held, or buries.
     ///
-    /// `gone` is a child whose link this very turn takes away.
+    /// `unlinked` is a child whose link this very turn takes away.
     pub(super) fn advance(
         &mut self,
         store: &dyn Store,
         slot: &mut Slot,
         draft: &mut Draft,
-        gone: Option<&ActorId>,
+        unlinked: Option<&ActorId>,
     ) -> Result<(), Error> {
-        draft.end = End::Changed;
         let Some(destruction) = &slot.record.destruction else { return Ok(()) };
         if !destruction.is_released {
-            self.ask_children(store, slot, draft, gone)?;
-            let waits = slot.record.destruction.as_ref().is_some_and(|it| it.in_flight > 0);
+            self.ask_children(store, slot, draft, unlinked)?;
+            let waits = slot.record.destruction.as_ref().is_some_and(|it| !it.in_flight.is_empty());
             if waits {
                 return Ok(());
             }
@@ -47,12 +47,12 @@ impl Engine {
         store: &dyn Store,
         slot: &mut Slot,
         draft: &mut Draft,
-        gone: Option<&ActorId>,
+        unlinked: Option<&ActorId>,
     ) -> Result<(), Error> {
         let me = slot.me();
         let Some(destruction) = &mut slot.record.destruction else { return Ok(()) };
-        let in_flight = usize::try_from(destruction.in_flight).unwrap_or(usize::MAX);
-        let room = self.limits.children_in_flight_max.max(1).saturating_sub(in_flight);
+        let max = self.limits.children_in_flight_max.max(1);
+        let room = max.saturating_sub(destruction.in_flight.len());
         if room == 0 {
             return Ok(());
         }
@@ -62,17 +62,16 @@ impl Engine {
             Some(last) => [key::child(&me.id, last), vec![0]].concat(),
             None => prefix.clone(),
         };
-        // One more than there is room for, because the child that is just gone may be among them.
+        // One more than there is room for, because the unlinked child may be among them.
         for (link, _) in store.scan(&start, &key::end_of(&prefix), room + 1)? {
             let Some(Parsed::Child(_, child)) = key::parse(&link) else { continue };
-            let is_full = usize::try_from(destruction.in_flight).unwrap_or(usize::MAX)
-                >= self.limits.children_in_flight_max.max(1);
-            if Some(&child) == gone || is_full {
+            if Some(&child) == unlinked || destruction.in_flight.len() >= max {
                 continue;
             }
             let body = Body::Destroy { why: destruction.why.clone(), by: destruction.by.clone() };
             draft.send(&child, &Mail { from: Some(me.clone()), incarnation: None, body })?;
-            destruction.in_flight += 1;
+            draft.end = End::Changed;
+            destruction.in_flight.insert(child.clone());
             destruction.asked_up_to = Some(child);
         }
         Ok(())
@@ -80,6 +79,7 @@ impl Engine {
 
     /// Lets the actor record what releases its holdings, once.
     fn release(&mut self, slot: &mut Slot, draft: &mut Draft) -> Result<(), Error> {
+        draft.end = End::Changed;
         if let Some(destruction) = &mut slot.record.destruction {
             destruction.is_released = true;
         }
@@ -150,14 +150,14 @@ pub(super) fn bury_if_free(
 ) -> Result<(), Error> {
     let Some(destruction) = slot.record.destruction.clone() else { return Ok(()) };
     let is_free = destruction.is_released
-        && destruction.in_flight == 0
+        && destruction.in_flight.is_empty()
         && slot.record.debts_open == 0
         && slot.debts.is_empty();
     if !is_free {
         return Ok(());
     }
     let me = slot.me();
-    let status = slot.live.status().to_owned();
+    let status = slot.view.status.to_owned();
     let what = What::Destroyed {
         why: destruction.why.clone(),
         by: destruction.by.clone(),
@@ -203,7 +203,12 @@ fn clear_inbox(store: &dyn Store, id: &ActorId, draft: &mut Draft) -> Result<(),
         let mail: Mail =
             crate::codec::open(&bytes).map_err(|error| super::slot::corrupt(id, error))?;
         draft.take_mail(id, place);
-        draft.dead_letter(id, &mail, "it was destroyed")?;
+        if let Body::Create { .. } = &mail.body {
+            // Another parent waits to hear of it.
+            refuse_birth((id, draft), &mail, &Unborn::Destroyed)?;
+        } else {
+            draft.dead_letter(id, &mail, "it was destroyed")?;
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::key::{self, ActorId, MailOrder};
 use crate::store::Store;
 use crate::time::Timestamp;
 
-use super::draft::Draft;
+use super::draft::{Draft, End};
 use super::slot::{Found, Slot, corrupt};
 use super::turns::{Unborn, intend};
 use super::{Engine, Turned};
@@ -161,22 +161,32 @@ impl Engine {
             let text = format!("{child} is gone, and that was refused: {refusal}");
             slot.publish(draft, What::Fact { name: "refused".to_owned(), text })?;
         }
-        if let Gone::Unborn { is_yours: false, .. } = end {
-            draft.take(key::child(&slot.id, child));
-        }
-        if let Some(destruction) = &mut slot.record.destruction {
-            let was_asked = destruction.asked_up_to.as_ref().is_some_and(|last| child <= last);
-            if was_asked {
-                destruction.in_flight = destruction.in_flight.saturating_sub(1);
+        let unlinked = match end {
+            // The link is of a child that lives: nothing is gone.
+            Gone::Unborn { is_yours: true, .. } => return Ok(()),
+            Gone::Unborn { is_yours: false, .. } => {
+                draft.take(key::child(&slot.id, child));
+                Some(child)
             }
-            self.advance(store, slot, draft, Some(child))?;
+            // The burial took the link away.
+            Gone::Destroyed { .. } => None,
+        };
+        if let Some(destruction) = &mut slot.record.destruction {
+            if destruction.in_flight.remove(child) {
+                draft.end = End::Changed;
+            }
+            self.advance(store, slot, draft, unlinked)?;
         }
         Ok(())
     }
 }
 
 /// Tells the parent, or the log, that there was no birth.
-fn refuse_birth(at: (&ActorId, &mut Draft), mail: &Mail, unborn: &Unborn) -> Result<(), Error> {
+pub(super) fn refuse_birth(
+    at: (&ActorId, &mut Draft),
+    mail: &Mail,
+    unborn: &Unborn,
+) -> Result<(), Error> {
     let (child, draft) = at;
     let why = unborn.error(child).to_string();
     draft.dead_letter(child, mail, &why)?;

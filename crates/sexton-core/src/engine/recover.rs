@@ -87,7 +87,7 @@ impl Engine {
             let Some(Parsed::Debt(id, number)) = key::parse(at) else { return Ok(()) };
             if last.as_ref() != Some(&id) {
                 let debt: Debt = codec::open(bytes).map_err(|error| corrupt(&id, error))?;
-                self.owed.insert((debt.next_at, debt.order), (id.clone(), number));
+                self.owed.insert((debt.next_at, debt.order, id.clone()), number);
                 last = Some(id);
             }
             Ok(())

@@ -44,8 +44,8 @@ impl Engine {
         let Found::Alive(mut slot) = self.checkout(now, store, &id)? else {
             return Ok(Turned::default());
         };
-        let due = slot.due()?;
-        let first = due
+        let first = slot
+            .due()
             .iter()
             .map(|due| (rings_at(due, &slot.record.back_offs), due))
             .filter(|(at, _)| *at <= now)
@@ -100,6 +100,7 @@ impl Engine {
         self.finish(slot, draft, label).map(Some)
     }
 
+    /// Keeps G4: a deadline that is due has a turn, and one that failed is tried again.
     fn ring(&mut self, now: Timestamp, at: (&mut Slot, &Due)) -> Result<Turned, Error> {
         let (slot, due) = at;
         self.marks.remove(&(slot.id.clone(), due.clone()));
@@ -108,7 +109,7 @@ impl Engine {
         let result = self.attempt(slot, &mut draft, "deadline", |live, record| {
             live.on_deadline(&due.what, record)
         })?;
-        let still_due = slot.due()?.contains(due);
+        let still_due = slot.due().contains(due);
         match result {
             Ok(()) if !still_due => {
                 slot.record.back_offs.retain(|back_off| !back_off.is_for(due));

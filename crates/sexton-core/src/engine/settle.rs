@@ -43,7 +43,7 @@ impl Engine {
             return Ok(None);
         };
         // An answer may come to a debt that this process never performed: an earlier one did.
-        self.owed.remove(&(debt.next_at, debt.order));
+        self.owed.remove(&(debt.next_at, debt.order, slot.id.clone()));
         let draft = match answer {
             Answer::Done(bytes) => {
                 self.settle(now, (&mut slot, to.number), Outcome::Done(bytes))?
@@ -154,8 +154,10 @@ impl Engine {
             let error = Error::new(ErrorKind::NotFound, format!("{id} owes no effect {number}"));
             return Ok(self.answer_only(id, reply, Err(error)));
         };
-        self.owed.remove(&(debt.next_at, debt.order));
-        self.performing.remove(id);
+        self.owed.remove(&(debt.next_at, debt.order, id.clone()));
+        if self.performing.get(id) == Some(&number) {
+            self.performing.remove(id);
+        }
         let mut draft = self.draft(id, now);
         draft.take(key::debt(id, number));
         slot.record.debts_open = slot.record.debts_open.saturating_sub(1);
@@ -180,7 +182,7 @@ impl Engine {
         };
         let mut draft = self.draft(id, now);
         if let Some((number, debt)) = slot.debts.iter_mut().next() {
-            self.owed.remove(&(debt.next_at, debt.order));
+            self.owed.remove(&(debt.next_at, debt.order, slot.id.clone()));
             debt.next_at = now;
             draft.put(key::debt(id, *number), debt)?;
         }

@@ -7,29 +7,51 @@ use crate::codec::{self, CodecError};
 use crate::deadline::{self, Due};
 use crate::destroy::{ActorRecord, Entry, Tombstone};
 use crate::effect::Debt;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::What;
 use crate::key::{self, ActorId, ActorRef, Parsed};
 use crate::limits::FAILURES_BEFORE_STALLED;
-use crate::row::{DESTROYING, RowRecord};
+use crate::row::{DESTROYING, Row, RowRecord};
 use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::draft::{Draft, End};
+use super::turns::guard;
 
 pub(crate) struct Slot {
     pub(crate) id: ActorId,
     pub(crate) live: Box<dyn Live>,
     pub(crate) record: ActorRecord,
     pub(crate) debts: BTreeMap<u64, Debt>,
-    /// The committed status, by name.
-    pub(crate) status: &'static str,
+    /// What the state says, as of the last turn that was not refused.
+    pub(crate) view: View,
     /// The committed row; `None` before the first commit.
     pub(crate) row: Option<(String, RowRecord)>,
     /// The order of the last turn that wrote it: replies of later reads wait for that.
     pub(crate) last_order: u64,
     pub(crate) used_at: Timestamp,
     pub(crate) stamp: u64,
+}
+
+/// What a state says of itself: read off once after every turn, and guarded, because it is the
+/// actor's own code that says it.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) status: &'static str,
+    pub(crate) row: Row,
+    pub(crate) due: Vec<Due>,
+}
+
+impl View {
+    /// Reads a state; a panic or what cannot be encoded is a refusal.
+    pub(crate) fn of(live: &dyn Live) -> Result<Self, Refusal> {
+        guard(|| {
+            let due = live
+                .deadlines()
+                .map_err(|error| Refusal::new(format!("a deadline cannot be encoded: {error}")))?;
+            Ok(Self { status: live.status(), row: live.row(), due })
+        })
+    }
 }
 
 /// What lies under a name.
@@ -72,10 +94,14 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
         None => return Ok(Found::Nothing),
     };
     let live = load(kinds, id, &record)?;
+    let view = View::of(live.as_ref()).map_err(|refusal| {
+        Error::new(ErrorKind::Corrupt, format!("the state of {id} cannot be looked at"))
+            .with_source(refusal)
+    })?;
     let debts = if record.debts_open > 0 { debts(store, id)? } else { BTreeMap::new() };
     let mut slot = Slot {
         id: id.clone(),
-        status: live.status(),
+        view,
         live,
         record,
         debts,
@@ -128,16 +154,13 @@ impl Slot {
         draft.publish(&self.me(), self.record.events, what)
     }
 
-    pub(crate) fn due(&self) -> Result<Vec<Due>, Error> {
-        if self.is_destroying() {
-            return Ok(Vec::new());
-        }
-        self.live.deadlines().map_err(|error| corrupt(&self.id, error))
+    pub(crate) fn due(&self) -> &[Due] {
+        if self.is_destroying() { &[] } else { &self.view.due }
     }
 
     /// The row that the state and the record make now, with the changes' times as recorded.
     fn current_row(&self) -> (String, RowRecord) {
-        let status = if self.is_destroying() { DESTROYING } else { self.live.status() };
+        let status = if self.is_destroying() { DESTROYING } else { self.view.status };
         let row = RowRecord {
             incarnation: self.record.incarnation,
             parent: self.record.parent.clone(),
@@ -145,7 +168,7 @@ impl Slot {
             status_since: self.record.status_since,
             changed_at: self.record.changed_at,
             stalled: self.record.stalled.clone(),
-            row: self.live.row(),
+            row: self.view.row.clone(),
         };
         (status.to_owned(), row)
     }
@@ -173,10 +196,11 @@ impl Slot {
 
     /// Writes what every committed turn writes: alarm, row where it changed, and the record.
     pub(crate) fn conclude(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        let due = self.due()?;
-        self.record.back_offs.retain(|back_off| due.iter().any(|due| back_off.is_for(due)));
+        let mut back_offs = std::mem::take(&mut self.record.back_offs);
+        back_offs.retain(|back_off| self.due().iter().any(|due| back_off.is_for(due)));
+        self.record.back_offs = back_offs;
         self.refresh_stalled();
-        let alarm = deadline::earliest(&due, &self.record.back_offs);
+        let alarm = deadline::earliest(self.due(), &self.record.back_offs);
         if alarm != self.record.alarm {
             self.disarm(draft);
             if let Some(at) = alarm {
@@ -185,7 +209,6 @@ impl Slot {
             self.record.alarm = alarm;
             self.record.armed_at = draft.now;
         }
-        self.status = self.live.status();
         self.conclude_row(draft)?;
         self.record.turns += 1;
         self.last_order = draft.order;

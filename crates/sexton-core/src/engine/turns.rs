@@ -9,13 +9,20 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::What;
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, ActorRef};
+use crate::limits::PART_BYTES_MAX;
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::turn::Recorder;
 
 use super::draft::{Draft, End};
-use super::slot::{Found, Slot, corrupt};
+use super::slot::{Found, Slot, View};
 use super::{Call, Engine, Release, Reply, Request, Turned};
+
+/// What a turn leaves behind: the state as bytes, and what it says of itself.
+pub(super) struct After {
+    state: Vec<u8>,
+    view: View,
+}
 
 /// How a turn ended that did not fail as a whole: refused, or with what it writes.
 pub(super) type Attempt = Result<Result<(), Refusal>, Error>;
@@ -134,8 +141,8 @@ impl Engine {
         let live = slot.live.as_mut();
         let result = guard(|| step(live, &mut record)).and_then(|()| self.check(slot, &record));
         match result {
-            Ok(()) => {
-                self.absorb(slot, record, cause, draft)?;
+            Ok(after) => {
+                self.absorb(slot, (record, after), cause, draft)?;
                 Ok(Ok(()))
             }
             Err(refusal) => {
@@ -145,8 +152,8 @@ impl Engine {
         }
     }
 
-    /// What would refuse the turn although its handler did not.
-    fn check(&self, slot: &Slot, record: &Recorder) -> Result<(), Refusal> {
+    /// What the turn leaves behind; or what refuses it although its handler did not.
+    fn check(&self, slot: &Slot, record: &Recorder) -> Result<After, Refusal> {
         if let Some(fault) = &record.fault {
             return Err(Refusal::new(fault.clone()));
         }
@@ -166,29 +173,44 @@ impl Engine {
         if slot.is_destroying() && !record.births.is_empty() {
             return Err(Refusal::new("what is being destroyed creates nothing"));
         }
+        if let Some(bytes) = record.largest().filter(|bytes| *bytes > PART_BYTES_MAX) {
+            let why = format!("it records {bytes} bytes at once, and {PART_BYTES_MAX} are allowed");
+            return Err(Refusal::new(why));
+        }
+        let view = View::of(slot.live.as_ref())?;
         // Keeps G9: a transition that the table lacks changes nothing.
-        let (from, to) = (slot.status, slot.live.status());
+        let (from, to) = (slot.view.status, view.status);
         if !slot.live.allows(from, to) {
             return Err(Refusal::new(format!("its lifecycle has no transition {from} -> {to}")));
         }
-        Ok(())
+        let state = slot
+            .live
+            .encode()
+            .map_err(|error| Refusal::new(format!("its state cannot be written: {error}")))?;
+        if state.len() > PART_BYTES_MAX {
+            let bytes = state.len();
+            let why = format!("its state has {bytes} bytes, and {PART_BYTES_MAX} are allowed");
+            return Err(Refusal::new(why));
+        }
+        Ok(After { state, view })
     }
 
     /// Turns what was recorded into writes. Nothing here can refuse any more.
     fn absorb(
         &self,
         slot: &mut Slot,
-        record: Recorder,
+        turn: (Recorder, After),
         cause: &str,
         draft: &mut Draft,
     ) -> Result<(), Error> {
-        let state = slot.live.encode().map_err(|error| corrupt(&slot.id, error))?;
-        if state == slot.record.state && record.is_empty() {
+        let (record, after) = turn;
+        if after.state == slot.record.state && record.is_empty() {
             return Ok(());
         }
-        slot.record.state = state;
+        slot.record.state = after.state;
         slot.record.state_version = self.state_version(&slot.id);
-        let (from, to) = (slot.status, slot.live.status());
+        let (from, to) = (slot.view.status, after.view.status);
+        slot.view = after.view;
         if from != to {
             let what = What::Transition {
                 from: from.to_owned(),
@@ -204,16 +226,17 @@ impl Engine {
             owe(slot, draft, effect)?;
         }
         let me = slot.me();
-        for letter in record.letters {
-            let body = Body::Message { name: letter.name, bytes: letter.bytes };
-            let mail = Mail { from: Some(me.clone()), incarnation: letter.incarnation, body };
-            draft.send(&letter.to, &mail)?;
-        }
+        // Children first, so that a letter to one finds it born.
         for (child, init) in record.births {
             draft.put(key::child(&me.id, &child), &())?;
             let mail =
                 Mail { from: Some(me.clone()), incarnation: None, body: Body::Create { init } };
             draft.send(&child, &mail)?;
+        }
+        for letter in record.letters {
+            let body = Body::Message { name: letter.name, bytes: letter.bytes };
+            let mail = Mail { from: Some(me.clone()), incarnation: letter.incarnation, body };
+            draft.send(&letter.to, &mail)?;
         }
         if let Some(intent) = record.intent {
             intend(slot, draft, intent)?;
@@ -262,7 +285,7 @@ impl Engine {
             return;
         }
         if let Some((number, debt)) = slot.debts.first_key_value() {
-            self.owed.insert((debt.next_at, debt.order), (slot.id.clone(), *number));
+            self.owed.insert((debt.next_at, debt.order, slot.id.clone()), *number);
         }
     }
 
@@ -320,10 +343,13 @@ impl Engine {
             Ok(live) => live,
             Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
         };
-        let state = live.encode().map_err(|error| corrupt(id, error))?;
+        let view = match View::of(live.as_ref()) {
+            Ok(view) => view,
+            Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
+        };
         let mut slot = Box::new(Slot {
             id: id.clone(),
-            status: live.status(),
+            view,
             live,
             record: new_record(incarnation, parent.cloned(), draft.now),
             debts: std::collections::BTreeMap::new(),
@@ -332,14 +358,14 @@ impl Engine {
             used_at: draft.now,
             stamp: 0,
         });
-        slot.record.state = state;
+        let after = match self.check(&slot, &record) {
+            Ok(after) => after,
+            Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
+        };
+        let status = slot.view.status.to_owned();
+        slot.publish(draft, What::Created { status, parent: parent.cloned() })?;
         slot.record.state_version = table.state_version;
-        if let Err(refusal) = self.check(&slot, &record) {
-            return Ok(Err(Unborn::Refused(refusal.reason)));
-        }
-        let what = What::Created { status: slot.status.to_owned(), parent: parent.cloned() };
-        slot.publish(draft, what)?;
-        self.absorb(&mut slot, record, "create", draft)?;
+        self.absorb(&mut slot, (record, after), "create", draft)?;
         Ok(Ok(slot))
     }
 
@@ -478,7 +504,7 @@ pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Resu
         why: intent.why.clone(),
         by: intent.by.clone(),
         asked_up_to: None,
-        in_flight: 0,
+        in_flight: std::collections::BTreeSet::new(),
         is_released: false,
         failures: 0,
     });
