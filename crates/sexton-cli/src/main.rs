@@ -9,6 +9,7 @@ use clap::Parser;
 use sexton::clock::{Clock, WallClock};
 use sexton_cli::args::{Args, Command, GenerateArgs, ReplayArgs};
 use sexton_cli::replay::{self, Outcome};
+use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};
 
 /// The exit status for a leak, a resurrection or a broken promise.
@@ -44,15 +45,24 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
         // As a crash would: nothing is closed, nothing is said.
         Outcome::Stopped => std::process::abort(),
     };
+    match tell(args, &report) {
+        // Whoever reads it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        told => told?,
+    }
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLEAN) })
+}
+
+/// Prints the report, for people or for programs.
+fn tell(args: &ReplayArgs, report: &Report) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &*report)?;
+        serde_json::to_writer_pretty(&mut out, report)?;
         writeln!(out)?;
     } else {
-        write_summary(&report, &mut out, wants_colour())?;
+        write_summary(report, &mut out, wants_colour())?;
     }
-    out.flush()?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLEAN) })
+    out.flush()
 }
 
 /// Writes a generated event list to a file or to the standard output.

@@ -17,12 +17,13 @@ mod script;
 mod stores;
 mod verdict;
 
+use std::path::Path;
 use std::time::Duration;
 
 use sexton::{ActorId, Call, Error, Kinds, Limits, Request, Store, Switch, Timestamp, query};
 use sexton_fleet::catalog::Catalog;
 use sexton_fleet::policy::Policy;
-use sexton_fleet::sim_cloud::SimCloud;
+use sexton_fleet::sim_cloud::{CloudError, SimCloud};
 use sexton_fleet::{Owner, OwnerInit, Reaper, ReaperInit, sweeps};
 use sexton_sim::{World, WorldError, state_hash};
 
@@ -58,6 +59,14 @@ pub enum ReplayError {
     /// The runtime, its store or the simulated cloud failed.
     #[error(transparent)]
     World(#[from] WorldError),
+    /// The file of the simulated cloud cannot be used.
+    #[error("{file} cannot be used")]
+    Cloud {
+        /// Which file.
+        file: String,
+        /// Why.
+        source: CloudError,
+    },
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] Error),
@@ -98,13 +107,21 @@ pub fn run(
         Policy::from_env(policy_of).map_err(|error| ReplayError::Input(error.to_string()))?;
     policy.nodes_per_owner_max = args.nodes_per_owner;
     let opened = stores::open(args.store.as_ref(), args.resume)?;
-    let mut replay = Replay::begin(args, (policy, catalog), &opened, clock())?;
-    let played = replay.play(traces, &clock);
-    match played {
-        Ok(()) => {}
-        Err(ReplayError::World(WorldError::Stopped)) => return Ok(Outcome::Stopped),
-        Err(error) => return Err(error),
+    match play(args, (policy, catalog), (traces, &opened), &clock) {
+        Err(ReplayError::World(WorldError::Stopped)) => Ok(Outcome::Stopped),
+        played => Ok(Outcome::Ended(Box::new(played?))),
     }
+}
+
+fn play(
+    args: &ReplayArgs,
+    with: (Policy, Option<Catalog>),
+    from: (Traces, &Opened),
+    clock: &impl Fn() -> f64,
+) -> Result<Report, ReplayError> {
+    let (traces, opened) = from;
+    let mut replay = Replay::begin(args, with, opened, clock())?;
+    replay.play(traces, clock)?;
     let series = replay.series();
     let report = replay.report(clock())?;
     if let Some(directory) = &args.report {
@@ -112,7 +129,7 @@ pub fn run(
             .write(directory, &series)
             .map_err(|error| ReplayError::Input(format!("{}: {error}", directory.display())))?;
     }
-    Ok(Outcome::Ended(Box::new(report)))
+    Ok(report)
 }
 
 struct Replay<'a> {
@@ -139,7 +156,10 @@ impl<'a> Replay<'a> {
         began_s: f64,
     ) -> Result<Self, ReplayError> {
         let (policy, catalog) = with;
-        let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed).map_err(outside::outside)?;
+        let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed).map_err(|source| {
+            let file = opened.cloud.as_deref().unwrap_or(Path::new("memory"));
+            ReplayError::Cloud { file: file.display().to_string(), source }
+        })?;
         let kinds = kinds();
         let limits =
             Limits { alarm_horizon: Duration::from_secs(24 * 60 * 60), ..Limits::default() };
