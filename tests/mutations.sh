@@ -19,7 +19,8 @@ mkdir -p "$copy" "$CARGO_TARGET_DIR"
 tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$copy" -xmf -
 
 # Core's own tests, behaviour and crashes, unless a breakage names others in a `test:` line.
-usual='-p sexton-core -p sexton-tests --lib --test lifecycle --test crash'
+usual='-p sexton-core -p sexton-tests --lib'
+usual+=' --test lifecycle --test outputs --test endings --test sweeping --test crash'
 
 # What to test and for how many seconds at most: a hang is a failure, too.
 run_tests() {

@@ -1,229 +1,27 @@
 //! Actors and a world outside for the tests of behaviour.
 //!
-//! `Machine` has everything: a lifecycle, a deadline, an effect and children of its own kind. The
+//! `Machine` has everything: a lifecycle, deadlines, effects and children of its own kind. The
 //! `Cloud` answers what a test tells it to answer. What only a bug in a test can cause panics.
 #![expect(clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 #![expect(clippy::missing_errors_doc, reason = "test support: errors are what tests look at")]
 
-use std::collections::{BTreeMap, VecDeque};
+mod machine;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sexton::{
-    Actor, ActorId, Answer, Call, Deadlines, EffectId, Engine, Error, Failure, Gone, Handler,
-    Handlers, Intent, Kinds, Limits, Message, Outcome, Owed, Refusal, Reply, Request, Row, Store,
-    Timestamp, Turn, codec,
+    Actor, ActorId, ActorRef, Answer, Call, EffectId, Engine, Entry, Error, Event, Failure, Intent,
+    Kinds, Limits, Owed, Reply, Request, Store, Timestamp, What, codec, key, query,
 };
 use sexton_sim::{Outside, World, WorldError};
+use sexton_store::MemoryStore;
 
-sexton::lifecycle! {
-    /// What a machine can be.
-    pub enum Power {
-        /// It is being made.
-        Creating = "creating" [holds billable] => [Running],
-        /// It runs.
-        Running = "running" [holds billable] => [Stopped],
-        /// It is off, and lies about until its deadline.
-        Stopped = "stopped" [holds] => [Running, Broken],
-        /// It is beyond repair.
-        Broken = "broken" [holds] => [],
-    }
-}
-
-/// A machine with a deletion deadline.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Machine {
-    /// Its status.
-    pub power: Power,
-    /// When it was stopped.
-    pub stopped_at: Option<Timestamp>,
-    /// What it counted.
-    pub count: u64,
-    /// What its deadline does.
-    pub habit: Habit,
-    /// Children that it heard are gone.
-    pub buried: Vec<String>,
-}
-
-/// How a machine meets its deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Habit {
-    /// Destroys itself, as it should.
-    Good,
-    /// Refuses.
-    Refuses,
-    /// Panics.
-    Panics,
-    /// Changes something, but not what is due.
-    Moves,
-}
-
-/// How long a stopped machine stays.
-pub const STOPPED_TTL: Duration = Duration::from_secs(300);
-
-/// Work outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Cloudwork {
-    /// Make the machine.
-    Make,
-    /// Unmake it.
-    Unmake,
-}
-
-impl Actor for Machine {
-    const KIND: &'static str = "machine";
-    type Init = Habit;
-    type Status = Power;
-    type Deadline = String;
-    type Effect = Cloudwork;
-    type Answer = u64;
-
-    fn create(init: Habit, turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        turn.effect(&Cloudwork::Make);
-        Ok(Self {
-            power: Power::Creating,
-            stopped_at: None,
-            count: 0,
-            habit: init,
-            buried: Vec::new(),
-        })
-    }
-
-    fn handlers(on: &mut Handlers<Self>) {
-        on.message::<Do>();
-    }
-
-    fn status(&self) -> Power {
-        self.power
-    }
-
-    fn row(&self) -> Row {
-        Row::owned_by("somebody").time("stopped_at", self.stopped_at)
-    }
-
-    fn deadlines(&self, due: &mut Deadlines<String>) {
-        if let Some(stopped_at) = self.stopped_at {
-            due.at(stopped_at + STOPPED_TTL, "delete".to_owned());
-        }
-    }
-
-    fn on_deadline(&mut self, _due: String, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        match self.habit {
-            Habit::Good => turn.destroy("stopped for too long", "deadline"),
-            Habit::Refuses => {
-                self.count += 1_000;
-                return Err(Refusal::new("not today"));
-            }
-            Habit::Panics => {
-                self.count += 1_000;
-                assert!(self.count == 0, "this deadline always panics");
-            }
-            Habit::Moves => self.count += 1,
-        }
-        Ok(())
-    }
-
-    fn on_outcome(
-        &mut self,
-        effect: &Cloudwork,
-        outcome: Outcome<u64>,
-        turn: &mut Turn<Self>,
-    ) -> Result<(), Refusal> {
-        match (effect, outcome) {
-            (Cloudwork::Make, Outcome::Done(_)) if self.power == Power::Creating => {
-                self.power = Power::Running;
-            }
-            (Cloudwork::Make | Cloudwork::Unmake, Outcome::Done(_)) => {}
-            (_, Outcome::Failed(failure)) => turn.destroy(failure.message, "cloud"),
-        }
-        Ok(())
-    }
-
-    fn on_destroy(&mut self, turn: &mut Turn<Self>) {
-        assert!(self.count != 666, "this destruction panics");
-        turn.effect(&Cloudwork::Unmake);
-    }
-
-    fn on_child_gone(
-        &mut self,
-        child: &ActorId,
-        end: &Gone,
-        _turn: &mut Turn<Self>,
-    ) -> Result<(), Refusal> {
-        let how = match end {
-            Gone::Destroyed { .. } => "destroyed",
-            Gone::Unborn { .. } => "unborn",
-        };
-        self.buried.push(format!("{} {how}", child.name()));
-        Ok(())
-    }
-}
-
-/// What a test asks of a machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Do {
-    /// Nothing: a read.
-    Nothing,
-    /// Count one.
-    Count,
-    /// Stop.
-    Stop,
-    /// Start again.
-    Start,
-    /// Go where the table has no line.
-    Leap,
-    /// Change everything, then refuse.
-    Refuse,
-    /// Change everything, then panic.
-    Panic,
-    /// Have a child.
-    Beget(String),
-    /// Send a count to another machine.
-    Tell(String),
-    /// Set what the deadline does.
-    Habit(Habit),
-    /// Count to a number at which the destruction panics, or away from it.
-    SetCount(u64),
-}
-
-impl Message for Do {
-    const NAME: &'static str = "do";
-    type Reply = u64;
-}
-
-impl Handler<Do> for Machine {
-    fn handle(&mut self, message: Do, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
-        match message {
-            Do::Nothing => {}
-            Do::Count => self.count += 1,
-            Do::Stop => {
-                self.power = Power::Stopped;
-                self.stopped_at = Some(turn.now());
-            }
-            Do::Start => {
-                self.power = Power::Running;
-                self.stopped_at = None;
-            }
-            Do::Leap => self.power = Power::Broken,
-            Do::Refuse | Do::Panic => {
-                self.count += 1_000;
-                turn.event("never", "said");
-                turn.effect(&Cloudwork::Unmake);
-                turn.create::<Self>("never", &Habit::Good);
-                assert!(matches!(message, Do::Refuse), "this message panics");
-                return Err(Refusal::new("no"));
-            }
-            Do::Beget(name) => {
-                turn.create::<Self>(&name, &Habit::Good);
-            }
-            Do::Tell(name) => turn.send::<Self, _>(&machine(&name), &Do::Count),
-            Do::Habit(habit) => self.habit = habit,
-            Do::SetCount(count) => self.count = count,
-        }
-        Ok(self.count)
-    }
-}
+pub use self::machine::{
+    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, Habit, MENDED_AT, Machine, Power, STOPPED_TTL,
+    WITHOUT_DEADLINES, WITHOUT_ROW,
+};
 
 /// The id of a machine.
 pub fn machine(name: &str) -> ActorId {
@@ -244,6 +42,8 @@ pub struct Cloud {
     pub machines: BTreeMap<ActorId, u32>,
     /// What it answers first to the effects of a name, before it does them.
     pub moods: BTreeMap<String, VecDeque<Answer>>,
+    /// Names whose effects it begins and never answers.
+    pub silent: BTreeSet<String>,
     /// Answers on their way.
     pub due: VecDeque<(EffectId, Answer)>,
 }
@@ -259,6 +59,9 @@ impl Outside for Cloud {
             codec::decode(&owed.effect).map_err(|error| WorldError::Outside(Box::new(error)))?;
         self.asked.push((owed.id.clone(), work.clone()));
         let name = owed.id.actor.id.name();
+        if self.silent.contains(name) {
+            return Ok(());
+        }
         let mood = self.moods.get_mut(name).and_then(VecDeque::pop_front);
         let answer = mood.unwrap_or_else(|| {
             match work {
@@ -269,7 +72,7 @@ impl Outside for Cloud {
                     self.machines.remove(&owed.id.actor.id);
                 }
             }
-            Answer::Done(codec::encode(&7_u64).expect("small"))
+            done()
         });
         self.due.push_back((owed.id.clone(), answer));
         Ok(())
@@ -292,6 +95,11 @@ impl Outside for Cloud {
     }
 }
 
+/// What a performer answers that has done what it was asked.
+pub fn done() -> Answer {
+    Answer::Done(codec::encode(&7_u64).expect("small"))
+}
+
 /// A transient failure, for moods.
 pub fn transient() -> Answer {
     Answer::Transient(failure())
@@ -305,13 +113,25 @@ pub fn failure() -> Failure {
 /// The world of the tests.
 pub type TestWorld = World<Cloud>;
 
+/// A world on a store in memory, and the store.
+pub fn world() -> (TestWorld, Arc<MemoryStore>) {
+    world_with(Limits::default())
+}
+
+/// The same with limits.
+pub fn world_with(limits: Limits) -> (TestWorld, Arc<MemoryStore>) {
+    let store = Arc::new(MemoryStore::new());
+    (open_with(&store, limits, Cloud::default()), store)
+}
+
 /// Opens a world on a store.
-pub fn open(store: Arc<dyn Store>) -> TestWorld {
+pub fn open(store: &Arc<MemoryStore>) -> TestWorld {
     open_with(store, Limits::default(), Cloud::default())
 }
 
 /// Opens a world on a store, with limits and a cloud that went on meanwhile.
-pub fn open_with(store: Arc<dyn Store>, limits: Limits, cloud: Cloud) -> TestWorld {
+pub fn open_with(store: &Arc<MemoryStore>, limits: Limits, cloud: Cloud) -> TestWorld {
+    let store: Arc<dyn Store> = Arc::<MemoryStore>::clone(store);
     World::open(store, kinds(), limits, cloud).expect("the store opens")
 }
 
@@ -354,6 +174,16 @@ pub fn destroy(world: &mut TestWorld, name: &str) -> Result<(), Error> {
     })
 }
 
+/// Asks for the end of a machine, and waits for nothing.
+pub fn end() -> Request {
+    Request::Destroy { intent: intent(), is_waiting: false, reply: Box::new(drop) }
+}
+
+/// A message to a machine whose answer nobody waits for.
+pub fn told(message: Do) -> Request {
+    Request::Call(Call::new::<Machine, Do>(message, Box::new(drop)))
+}
+
 /// Why tests destroy.
 pub fn intent() -> Intent {
     Intent { why: "asked".to_owned(), by: "test".to_owned() }
@@ -378,6 +208,70 @@ pub fn assert_audit(store: &dyn Store) {
 }
 
 /// Every record of a store.
-pub fn snapshot(store: &dyn Store) -> Vec<(sexton::key::Key, Vec<u8>)> {
+pub fn snapshot(store: &dyn Store) -> Vec<(key::Key, Vec<u8>)> {
     store.scan(&[], &[], usize::MAX).expect("it can be read")
+}
+
+/// What the row of a machine says of it; "none" if there is none.
+pub fn status(world: &TestWorld, name: &str) -> String {
+    let mut status = "none".to_owned();
+    query::all_rows(world.store(), |row| {
+        if row.id == machine(name) {
+            status = row.status;
+        }
+        Ok(())
+    })
+    .expect("it can be read");
+    status
+}
+
+/// The state of a machine that lives.
+pub fn state(world: &TestWorld, name: &str) -> Machine {
+    let state = query::state(world.store(), &machine(name)).expect("it can be read");
+    state.expect("it lives")
+}
+
+/// The armed alarm of a machine, in milliseconds.
+pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
+    match query::entry(world.store(), &machine(name)).expect("it can be read") {
+        Some(Entry::Alive(record)) => record.alarm.map(Timestamp::as_millis),
+        Some(Entry::Tombstone(_)) | None => None,
+    }
+}
+
+/// The events of a name, in order.
+pub fn events(world: &TestWorld, name: &str) -> Vec<What> {
+    let id = machine(name);
+    let prefix = key::prefix(id.shard(), key::Table::Event);
+    let records = world.store().scan(&prefix, &key::end_of(&prefix), 10_000);
+    let events = records.expect("it can be read").into_iter().map(|(_, bytes)| {
+        let event: Event = codec::open(&bytes).expect("an event");
+        event
+    });
+    events.filter(|event| event.actor == id).map(|event| event.what).collect()
+}
+
+/// Whether a name was marked stalled, ever.
+pub fn was_stalled(world: &TestWorld, name: &str) -> bool {
+    events(world, name).iter().any(|what| matches!(what, What::Stalled { .. }))
+}
+
+/// How many letters to a name found nobody who took them.
+pub fn n_dead_letters(world: &TestWorld, name: &str) -> usize {
+    let is_dead = |what: &&What| matches!(what, What::DeadLetter { .. });
+    events(world, name).iter().filter(is_dead).count()
+}
+
+/// Brings a performer's answer, and submits what follows from it; whether it was of any use.
+pub fn answer(world: &mut TestWorld, store: &dyn Store, id: &EffectId, answer: Answer) -> bool {
+    let now = world.now();
+    let turned = world.engine().answer(now, store, id, answer).expect("the engine goes on");
+    let Some(turned) = turned else { return false };
+    store.submit(turned.batch.expect("an answer that is taken is written")).expect("it is next");
+    true
+}
+
+/// An effect of a life of a machine.
+pub fn effect_of(name: &str, incarnation: u32, number: u64) -> EffectId {
+    EffectId { actor: ActorRef { id: machine(name), incarnation }, number }
 }

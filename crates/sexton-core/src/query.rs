@@ -7,7 +7,7 @@ use crate::effect::Debt;
 use crate::engine::{each, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
 use crate::key::{self, ActorId, Key, Parsed, Shard, Table};
-use crate::row::{RowView, is_quiet};
+use crate::row::{RowView, quiet_until};
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -143,6 +143,8 @@ pub struct Page {
     pub examined: usize,
     /// The key of the last of all.
     pub last: Option<Key>,
+    /// The earliest moment at which one of the others asks to be looked at.
+    pub quiet_until: Timestamp,
 }
 
 /// Of the next `limit` rows behind the key `after`, those that ask to be looked at by `now`.
@@ -159,10 +161,11 @@ pub fn watched_rows(
     let (limit, now) = at;
     let prefix = key::rows(of.0, of.1);
     let start = after.map_or_else(|| prefix.clone(), |after| [after, &[0]].concat());
-    let mut page = Page::default();
+    let mut page = Page { quiet_until: Timestamp::MAX, ..Page::default() };
     for (at, bytes) in store.scan(&start.max(prefix.clone()), &key::end_of(&prefix), limit)? {
         page.examined += 1;
-        if is_quiet(&bytes, now) {
+        if let Some(until) = quiet_until(&bytes).filter(|until| *until > now) {
+            page.quiet_until = page.quiet_until.min(until);
             page.last = Some(at);
             continue;
         }

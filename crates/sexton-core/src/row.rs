@@ -93,18 +93,29 @@ pub struct RowRecord {
     pub stalled: Option<String>,
 }
 
-/// Whether a row, as it lies in the index, may be passed over at `now` without reading it.
+/// Before which moment a row, as it lies in the index, may be passed over without reading it.
 ///
 /// Looks at the first field only, which the test below ties to the encoding. Every sweep looks
 /// at every row of its scope on every pass, and most have nothing due.
-pub(crate) fn is_quiet(record: &[u8], now: Timestamp) -> bool {
-    let Some(first) = codec::body(record).and_then(|body| body.first_chunk::<9>()) else {
-        return false;
-    };
-    let (tag, millis) = (first[0], first.last_chunk::<8>());
-    let watch_from = millis.map(|millis| Timestamp::from_millis(i64::from_le_bytes(*millis)));
-    tag == 1 && watch_from.is_some_and(|at| at > now)
+pub(crate) fn quiet_until(record: &[u8]) -> Option<Timestamp> {
+    let first = codec::body(record)?.first_chunk::<9>()?;
+    let millis = i64::from_le_bytes(*first.last_chunk::<8>()?);
+    (first[0] == 1).then(|| Timestamp::from_millis(millis))
 }
+
+/// A row with whose it is and the status that it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowView {
+    /// Whose row.
+    pub id: ActorId,
+    /// The status; [`DESTROYING`] once the intent to destroy is committed.
+    pub status: String,
+    /// The rest.
+    pub record: RowRecord,
+}
+
+/// What the row of an actor says whose destruction was committed.
+pub const DESTROYING: &str = "destroying";
 
 impl RowRecord {
     /// The text of a field.
@@ -141,26 +152,12 @@ impl RowRecord {
     }
 }
 
-/// A row with whose it is and the status that it shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowView {
-    /// Whose row.
-    pub id: ActorId,
-    /// The status; [`DESTROYING`] once the intent to destroy is committed.
-    pub status: String,
-    /// The rest.
-    pub record: RowRecord,
-}
-
-/// What the row of an actor says whose destruction was committed.
-pub const DESTROYING: &str = "destroying";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_passed_over_before_its_moment_and_read_from_then_on() {
+    fn the_moment_of_a_row_is_read_without_the_rest() {
         let at = Timestamp::from_millis;
         let sealed = |row: Row| {
             let record = RowRecord {
@@ -175,8 +172,8 @@ mod tests {
             codec::seal(&record).unwrap()
         };
         let watched = sealed(Row::owned_by("a").watched_from(at(500)));
-        assert!(is_quiet(&watched, at(499)) && !is_quiet(&watched, at(500)));
-        assert!(!is_quiet(&sealed(Row::owned_by("a")), at(0)));
-        assert!(!is_quiet(b"short", at(0)));
+        assert_eq!(quiet_until(&watched), Some(at(500)));
+        assert_eq!(quiet_until(&sealed(Row::owned_by("a"))), None);
+        assert_eq!(quiet_until(b"short"), None);
     }
 }

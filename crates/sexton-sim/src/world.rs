@@ -8,10 +8,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sexton::sweep::{self, Pass, Sweep, Sweeper};
+use sexton::sweep::{self, Pass, Plan, Sweep, Sweeper};
 use sexton::{
-    ActorId, Answer, Call, EffectId, Engine, Error, ErrorKind, Kinds, Limits, Owed, Part, Request,
-    Store, Timestamp, Turned, query,
+    ActorId, Answer, Batch, Call, EffectId, Engine, Error, ErrorKind, Kinds, Limits, Owed, Part,
+    Request, Store, Timestamp, Turned, key, query,
 };
 
 use crate::hash::Hasher;
@@ -93,6 +93,16 @@ pub trait Outside {
 /// takes back. Chosen.
 const COMMITS_PER_FLUSH_MAX: u64 = 4_096;
 
+/// A sweep and when it passes next.
+struct Scheduled {
+    sweep: Box<dyn Sweep>,
+    id: ActorId,
+    next_at: Timestamp,
+    /// Until then nothing is found if nothing of its scope is written; looking at hundreds of
+    /// rows every five minutes of months would be most of a replay.
+    quiet_until: Option<Timestamp>,
+}
+
 /// An engine in virtual time.
 pub struct World<O> {
     outside: O,
@@ -100,7 +110,7 @@ pub struct World<O> {
     engine: Engine,
     store: Arc<dyn Store>,
     now: Timestamp,
-    sweeps: Vec<(Box<dyn Sweep>, ActorId, Timestamp)>,
+    sweeps: Vec<Scheduled>,
     trace: Hasher,
     unflushed: u64,
     held: Vec<Turned>,
@@ -180,7 +190,7 @@ impl<O: Outside> World<O> {
             self.request(&id, request)?;
             next_at
         };
-        self.sweeps.push((sweep, id, next_at));
+        self.sweeps.push(Scheduled { sweep, id, next_at, quiet_until: None });
         Ok(())
     }
 
@@ -263,7 +273,7 @@ impl<O: Outside> World<O> {
 
     /// When something happens next without further input.
     pub fn next_moment(&self) -> Option<Timestamp> {
-        let sweep = self.sweeps.iter().map(|(_, _, next_at)| *next_at).min();
+        let sweep = self.sweeps.iter().map(|it| it.next_at).min();
         [self.engine.next_wake(), self.outside.next_due(), sweep].into_iter().flatten().min()
     }
 
@@ -330,22 +340,40 @@ impl<O: Outside> World<O> {
     /// Lets the first sweep pass that is due.
     fn pass_next(&mut self) -> Result<bool, WorldError> {
         let now = self.now;
-        let Some(due) = self.sweeps.iter().position(|(_, _, next_at)| *next_at <= now) else {
+        let Some(it) = self.sweeps.iter_mut().find(|it| it.next_at <= now) else {
             return Ok(false);
         };
-        let (sweep, id, next_at) = &mut self.sweeps[due];
-        let id = id.clone();
-        let state = query::state::<Sweeper>(self.store.as_ref(), &id)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("{id}, which remembers for a sweep, is gone"))
-        })?;
-        let plan = sweep::plan(sweep.as_ref(), &state, now, self.store.as_ref())?;
+        let id = it.id.clone();
+        let plan = if it.quiet_until.is_some_and(|until| until > now) {
+            Plan { quiet_until: it.quiet_until, ..Plan::default() }
+        } else {
+            let state = query::state::<Sweeper>(self.store.as_ref(), &id)?.ok_or_else(|| {
+                let message = format!("{id}, which remembers for a sweep, is gone");
+                Error::new(ErrorKind::NotFound, message)
+            })?;
+            sweep::plan(it.sweep.as_ref(), &state, now, self.store.as_ref())?
+        };
+        it.quiet_until = plan.quiet_until;
         // On the grid of the first pass, also after a stretch in which none could be made.
-        while *next_at <= now {
-            *next_at = *next_at + sweep.every();
+        while it.next_at <= now {
+            it.next_at = it.next_at + it.sweep.every();
         }
-        let pass = Pass::of(plan, *next_at);
+        let pass = Pass::of(plan, it.next_at);
         self.request(&id, Request::Call(Call::new::<Sweeper, Pass>(pass, Box::new(drop))))?;
         Ok(true)
+    }
+
+    /// A row that is put may be one that a sweep looks for.
+    fn note_rows(&mut self, batch: &Batch) {
+        let all_rows = key::all_rows();
+        for write in batch.writes.iter().filter(|write| write.key.starts_with(&all_rows)) {
+            for it in self.sweeps.iter_mut().filter(|it| it.quiet_until.is_some()) {
+                let is_in = |of: &(&str, &str)| write.key.starts_with(&key::rows(of.0, of.1));
+                if it.sweep.scope().iter().any(is_in) {
+                    it.quiet_until = None;
+                }
+            }
+        }
     }
 
     fn absorb(&mut self, mut turned: Turned) -> Result<(), WorldError> {
@@ -362,6 +390,7 @@ impl<O: Outside> World<O> {
             self.held.push(turned);
         }
         let Some(batch) = batch else { return Ok(()) };
+        self.note_rows(&batch);
         self.store.submit(batch)?;
         self.unflushed += 1;
         self.tally.commits += 1;

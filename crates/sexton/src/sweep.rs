@@ -63,6 +63,9 @@ pub struct Plan {
     pub examined: u64,
     /// Where the next pass begins: a scope's index and the key of a row there.
     pub cursor: Option<(u32, Key)>,
+    /// Until then a pass finds nothing, as long as no row of the scope is written: every row was
+    /// looked at, and none asks to be looked at earlier. `None` if that cannot be told.
+    pub quiet_until: Option<Timestamp>,
 }
 
 /// One item of a [`Plan`].
@@ -103,12 +106,15 @@ pub fn plan(
         Some((index, key)) => (usize::try_from(*index).unwrap_or(0), Some(key.clone())),
         None => (0, None),
     };
+    let mut quiet_until = state.cursor.is_none().then_some(Timestamp::MAX);
     for (index, of) in scope.iter().enumerate().skip(first) {
         loop {
             let limit = left.min(1_000);
             let page = query::watched_rows(store, *of, after.as_deref(), (limit, now))?;
             plan.examined += u64::try_from(page.examined).unwrap_or(0);
             left -= page.examined;
+            let is_quiet = page.rows.is_empty();
+            quiet_until = quiet_until.filter(|_| is_quiet).map(|at| at.min(page.quiet_until));
             for (key, row) in page.rows {
                 select(sweep, state, (&row, now), &mut plan);
                 if plan.asks.len() >= sweep.limit() {
@@ -129,6 +135,7 @@ pub fn plan(
         }
         after = None;
     }
+    plan.quiet_until = quiet_until;
     Ok(plan)
 }
 

@@ -1,0 +1,93 @@
+//! Behaviour through the front door: sweeps, the net under every alarm (G12).
+//!
+//! Method: the real engine on a store in memory, in virtual time; a sweep that asks whoever runs
+//! to count shows who was asked and how often. Broken once by not remembering whom a pass asked,
+//! and by leaving out its cap.
+
+use std::sync::Arc;
+
+use sexton::sweep::{Sweep, Sweeper, sweeper};
+use sexton::{Letter, Refusal, RowView, Timestamp, query};
+use sexton_store::MemoryStore;
+use sexton_tests::{Do, Machine, TestWorld, call, create, machine, open, pass, world};
+
+/// Asks every running machine to count, so that the counts show who was asked how often.
+struct Census {
+    limit: usize,
+}
+
+impl Sweep for Census {
+    fn name(&self) -> &'static str {
+        "census"
+    }
+
+    fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &[("machine", "running"), ("machine", "stopped")]
+    }
+
+    fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
+        (row.status == "running").then(|| "it runs".to_owned())
+    }
+
+    fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+        if row.id == machine("m3") {
+            return Err(Refusal::new("this one cannot be asked"));
+        }
+        Letter::new::<Machine, Do>(&row.id, &Do::Count)
+    }
+}
+
+fn swept(limit: usize) -> (TestWorld, Arc<MemoryStore>) {
+    let (mut world, store) = world();
+    for n in 0..7 {
+        create(&mut world, &format!("m{n}")).expect("the name is free");
+    }
+    call(&mut world, "m6", Do::Stop).expect("it runs");
+    world.add_sweep(Box::new(Census { limit })).expect("the engine goes on");
+    (world, store)
+}
+
+fn counts(world: &mut TestWorld) -> Vec<u64> {
+    let mut count = |n| call(world, &format!("m{n}"), Do::Nothing).expect("it lives");
+    (0..6).map(&mut count).collect()
+}
+
+#[test]
+fn a_pass_asks_no_more_than_its_limit_and_the_next_goes_on() {
+    let (mut world, _) = swept(2);
+    let asked = |world: &mut TestWorld| counts(world).iter().sum::<u64>();
+    for passes in 1..=2 {
+        pass(&mut world, 300);
+        assert_eq!(asked(&mut world), 2 * passes);
+    }
+    pass(&mut world, 600);
+    assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1], "each once, but the one that failed");
+}
+
+#[test]
+fn who_was_asked_is_left_alone_for_its_back_off() {
+    let (mut world, _) = swept(100);
+    pass(&mut world, 300);
+    assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+    pass(&mut world, 3_300);
+    assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+    pass(&mut world, 300);
+    assert_eq!(counts(&mut world), [2, 2, 2, 0, 2, 2]);
+}
+
+#[test]
+fn a_pass_is_made_once_also_when_the_process_ends_after_it() {
+    let (mut world, store) = swept(100);
+    pass(&mut world, 300);
+    drop(world);
+    let mut world = open(&store);
+    world.add_sweep(Box::new(Census { limit: 100 })).unwrap();
+    pass(&mut world, 1);
+    let state: Sweeper = query::state(world.store(), &sweeper("census").unwrap()).unwrap().unwrap();
+    assert_eq!((state.passes, state.asks), (1, 5));
+    assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+}
