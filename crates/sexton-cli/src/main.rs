@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -18,6 +19,7 @@ const NOT_CLEAN: u8 = 1;
 const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
+    quiet_panics();
     let args = Args::parse();
     let done = match args.command {
         Command::Replay(args) => replay(&args),
@@ -31,6 +33,20 @@ fn main() -> ExitCode {
             ExitCode::from(BAD_INPUT)
         }
     }
+}
+
+/// Panics of the indexes over a damaged file come back as errors that name the file: what they
+/// would print besides is left out. All others print as ever.
+fn quiet_panics() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |it| {
+        let is_of_index = it
+            .location()
+            .is_some_and(|at| at.file().contains("/redb-") || at.file().contains("/sled-"));
+        if !is_of_index {
+            print(it);
+        }
+    }));
 }
 
 /// Replays event lists and says how it went.

@@ -20,7 +20,9 @@ mod verdict;
 use std::path::Path;
 use std::time::Duration;
 
-use sexton::{ActorId, Call, Error, Kinds, Limits, Request, Store, Switch, Timestamp, query};
+use sexton::{
+    ActorId, Call, Error, ErrorKind, Kinds, Limits, Request, Store, Switch, Timestamp, query,
+};
 use sexton_fleet::catalog::Catalog;
 use sexton_fleet::policy::Policy;
 use sexton_fleet::sim_cloud::{CloudError, SimCloud};
@@ -35,10 +37,11 @@ use crate::trace::{Entry as TraceEntry, Row, TraceError, TraceKind, Traces};
 
 use self::feed::{Feed, Origin, Take, feed};
 use self::gauge::Gauge;
-use self::lives::{Lives, Part, present};
+use self::lives::{Lives, Part};
 use self::outside::Cloud;
 use self::script::{Subject, script};
 use self::stores::Opened;
+use self::verdict::Standing;
 
 /// How long a run may go on when the trace is over. Chosen: longer than the longest bound of the
 /// policy that must end something (24 h and the sweeps' back-off), so what is left then stays.
@@ -120,7 +123,7 @@ fn play(
     clock: &impl Fn() -> f64,
 ) -> Result<Report, ReplayError> {
     let (traces, opened) = from;
-    let mut replay = Replay::begin(args, with, opened, clock())?;
+    let mut replay = Replay::begin(args, with, (opened, first_row(args)?), clock())?;
     replay.play(traces, clock)?;
     let series = replay.series();
     let report = replay.report(clock())?;
@@ -140,6 +143,10 @@ struct Replay<'a> {
     policy: Policy,
     installation: uuid::Uuid,
     feed: ActorId,
+    /// The first row of the traces, by which a run that goes on knows them again.
+    first_row: String,
+    /// Whether the cloud's file was not there before this run.
+    is_cloud_new: bool,
     /// Rows that were taken before this run.
     taken: u64,
     lives: Lives,
@@ -152,10 +159,11 @@ impl<'a> Replay<'a> {
     fn begin(
         args: &'a ReplayArgs,
         with: (Policy, Option<Catalog>),
-        opened: &Opened,
+        from: (&Opened, String),
         began_s: f64,
     ) -> Result<Self, ReplayError> {
-        let (policy, catalog) = with;
+        let ((policy, catalog), (opened, first_row)) = (with, from);
+        let is_cloud_new = opened.cloud.as_ref().is_some_and(|file| !file.exists());
         let cloud = SimCloud::open(opened.cloud.as_deref(), args.seed).map_err(|source| {
             let file = opened.cloud.as_deref().unwrap_or(Path::new("memory"));
             ReplayError::Cloud { file: file.display().to_string(), source }
@@ -182,6 +190,8 @@ impl<'a> Replay<'a> {
             // The same for every run with this seed: names and hashes must not differ.
             installation: uuid::Uuid::from_u64_pair(0x7365_7874_6f6e_0000, args.seed),
             feed,
+            first_row,
+            is_cloud_new,
             taken: 0,
             lives: Lives::default(),
             gauge: Gauge::new(catalog),
@@ -198,12 +208,20 @@ impl<'a> Replay<'a> {
             seed: self.args.seed,
             without: self.args.without.map(|net| net.name().to_owned()),
             nodes_per_owner: self.args.nodes_per_owner,
+            first_row: self.first_row.clone(),
         };
         match query::state::<Feed>(self.store.as_ref(), &self.feed)? {
             Some(state) if state.origin != origin => {
                 return Err(ReplayError::Input(format!(
-                    "the run on {} was begun with {:?} and cannot go on with {origin:?}",
+                    "the run on {} was begun with {}, and cannot go on with {origin}",
                     self.spec, state.origin
+                )));
+            }
+            Some(_) if self.is_cloud_new => {
+                return Err(ReplayError::Input(format!(
+                    "the file {}.cloud of the simulated cloud is missing: a run cannot go on \
+                     without it",
+                    self.spec.trim_start_matches("sled:")
                 )));
             }
             Some(state) => self.taken = state.position,
@@ -270,11 +288,7 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         self.advance_to(Timestamp::from_millis(row.at_ms))?;
-        let actor = present(self.store.as_ref(), row.kind, &row.id)?;
-        let node = match life_of(&part).node.as_deref() {
-            Some(node) => Some(present(self.store.as_ref(), TraceKind::Node, node)?),
-            None => None,
-        };
+        let Some((actor, node)) = self.names(row, &part)? else { return Ok(()) };
         let subject = Subject {
             row,
             part: &part,
@@ -301,6 +315,29 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The actor that plays the row's thing and the node that it must be on; `None` if the row
+    /// was refused, because its id makes no name.
+    fn names(
+        &mut self,
+        row: &Row,
+        part: &Part,
+    ) -> Result<Option<(ActorId, Option<ActorId>)>, ReplayError> {
+        let store = self.store.as_ref();
+        let actor = self.lives.present(store, row.kind, &row.id);
+        let node = life_of(part).node.as_deref();
+        let node = node.map(|node| self.lives.present(store, TraceKind::Node, node)).transpose();
+        match actor.and_then(|actor| Ok((actor, node?))) {
+            Ok(names) => Ok(Some(names)),
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                self.lives.forget(row.kind, &row.id);
+                let (file, reason) = (row.file.to_string(), error.to_string());
+                self.refuse(RefusedRow { file, line: row.line, reason });
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Creates the owner of that name, unless he is there.
     fn greet(&mut self, owner: &str) -> Result<(), ReplayError> {
         let id =
@@ -318,9 +355,7 @@ impl<'a> Replay<'a> {
         let over = self.world.now() + TAIL;
         loop {
             self.gauge.look(&mut self.world);
-            let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
-            let is_owing = self.world.engine().figures().debtors > 0;
-            if (standing.overdue.is_empty() && !is_owing) || self.world.now() >= over {
+            if self.standing()?.overdue.is_empty() || self.world.now() >= over {
                 break;
             }
             self.world.advance_to(next_look(self.world.now()))?;
@@ -340,6 +375,14 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    fn standing(&mut self) -> Result<Standing, ReplayError> {
+        let now = self.world.now();
+        let machines = self.world.outside().sim().machines(now);
+        let down = machines.filter(|it| it.is_down).map(|it| it.owner.id.name().to_owned());
+        let down = down.collect();
+        Ok(verdict::standing(self.store.as_ref(), &self.lives, &down)?)
+    }
+
     fn series(&mut self) -> Series {
         self.gauge.finish(&mut self.world)
     }
@@ -352,7 +395,13 @@ impl<'a> Replay<'a> {
         report.resumed = self.args.resume;
         self.count(&mut report, now_s);
         verdict::census(self.store.as_ref(), &mut report)?;
-        let standing = verdict::standing(self.store.as_ref(), &self.lives)?;
+        let standing = self.standing()?;
+        if standing.n_waiting > 0 {
+            report.notes.push(format!(
+                "{} wait for machines that the trace left unreachable",
+                crate::figures::counted(standing.n_waiting, "workspace", "workspaces")
+            ));
+        }
         let now = self.world.now();
         let cloud = self.world.outside().sim();
         report.leaks = verdict::leaks(self.store.as_ref(), (cloud, now), &standing)?;
@@ -396,6 +445,18 @@ impl<'a> Replay<'a> {
         report.wall_seconds = now_s - self.began_s;
         report.turns_per_second = turns_per_second(&self.world, report.wall_seconds);
     }
+}
+
+/// What the first row of the traces says, in words.
+fn first_row(args: &ReplayArgs) -> Result<String, TraceError> {
+    let first = Traces::open(&args.traces)?.next().transpose()?;
+    Ok(match first {
+        Some(TraceEntry::Row(row)) => {
+            format!("{} {} {} at {} ms", row.kind, row.id, row.event, row.at_ms)
+        }
+        Some(TraceEntry::Refused(row)) => format!("a refused row at {} ms", row.at_ms),
+        None => "no row".to_owned(),
+    })
 }
 
 /// All kinds that a replay's store holds.

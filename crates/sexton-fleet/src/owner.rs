@@ -96,7 +96,7 @@ impl Owner {
     fn provision(&mut self, request: &Request, turn: &mut Turn<Self>) -> String {
         let name = loop {
             self.made += 1;
-            let name = format!("{}/n{}", turn.id().name(), self.made);
+            let name = format!("{}~n{}", turn.id().name(), self.made);
             if !self.nodes.contains_key(&name) {
                 break name;
             }

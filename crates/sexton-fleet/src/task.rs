@@ -206,7 +206,7 @@ impl TaskRunner {
     }
 
     fn workspace(&self, turn: &Turn<Self>) -> String {
-        format!("{}/w{}", turn.id().name(), self.attempt)
+        format!("{}~w{}", turn.id().name(), self.attempt)
     }
 
     fn enter(&mut self, phase: Phase, now: Timestamp) {

@@ -24,6 +24,19 @@ pub(super) struct Origin {
     pub without: Option<String>,
     /// The most machines for an owner.
     pub nodes_per_owner: u32,
+    /// The first row of the traces, in words.
+    pub first_row: String,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {}, ", self.seed)?;
+        if let Some(net) = &self.without {
+            write!(f, "without {net}, ")?;
+        }
+        let (nodes, row) = (self.nodes_per_owner, &self.first_row);
+        write!(f, "at most {nodes} nodes for an owner, traces that begin with `{row}`")
+    }
 }
 
 /// How far the traces are played.

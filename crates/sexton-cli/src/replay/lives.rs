@@ -26,6 +26,8 @@ pub(super) struct Life {
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     open: BTreeMap<(TraceKind, String), Life>,
+    /// The present life of what had more than two: where the search for its name begins.
+    used_up: BTreeMap<(TraceKind, String), u64>,
 }
 
 /// What a row is in the life of its thing.
@@ -129,27 +131,43 @@ pub(super) fn id_of(name: &str) -> String {
     id.replace("~0", "~")
 }
 
-/// The actor of a thing's present life: the first of its names that is not used up.
-///
-/// # Errors
-///
-/// What the store says; [`ErrorKind::Refused`] if the id is no name.
-pub(super) fn present(store: &dyn Store, kind: TraceKind, id: &str) -> Result<ActorId, Error> {
-    let mut life = 1_u64;
-    loop {
-        let name = name_of(id, life);
-        let actor = ActorId::new(kind_of(kind), &name).map_err(|error| {
-            Error::new(ErrorKind::Refused, format!("{id} is no name")).with_source(error)
-        })?;
-        let is_over = match query::entry(store, &actor)? {
-            Some(Entry::Tombstone(_)) => true,
-            Some(Entry::Alive(record)) => record.destruction.is_some(),
-            None => false,
-        };
-        if !is_over {
-            return Ok(actor);
+impl Lives {
+    /// The actor of a thing's present life: the first of its names that is not used up.
+    ///
+    /// # Errors
+    ///
+    /// What the store says; [`ErrorKind::Refused`] if the id is no name.
+    pub(super) fn present(
+        &mut self,
+        store: &dyn Store,
+        kind: TraceKind,
+        id: &str,
+    ) -> Result<ActorId, Error> {
+        // A name that is used up stays so: the search goes on where it ended.
+        let known = self.used_up.get(&(kind, id.to_owned())).copied();
+        let mut life = known.unwrap_or(1);
+        loop {
+            let actor = ActorId::new(kind_of(kind), &name_of(id, life)).map_err(|error| {
+                Error::new(ErrorKind::Refused, "the id is too long for a name").with_source(error)
+            })?;
+            let is_over = match query::entry(store, &actor)? {
+                Some(Entry::Tombstone(_)) => true,
+                Some(Entry::Alive(record)) => record.destruction.is_some(),
+                None => false,
+            };
+            if !is_over {
+                if life > 2 {
+                    self.used_up.insert((kind, id.to_owned()), life);
+                }
+                return Ok(actor);
+            }
+            life += 1;
         }
-        life += 1;
+    }
+
+    /// Forgets a life that could not be begun.
+    pub(super) fn forget(&mut self, kind: TraceKind, id: &str) {
+        self.open.remove(&(kind, id.to_owned()));
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) struct Standing {
     pub nodes: BTreeSet<String>,
     /// Everything of the fleet that has none, by id, with its status.
     pub overdue: BTreeMap<String, String>,
+    /// Workspaces that should be gone, on machines that the trace keeps and left unreachable:
+    /// their debts are owed until somebody answers, and that is no leak.
+    pub n_waiting: u64,
 }
 
 fn is_kept(row: &RowView, kind: TraceKind, lives: &Lives) -> bool {
@@ -33,7 +36,11 @@ fn is_kept(row: &RowView, kind: TraceKind, lives: &Lives) -> bool {
 /// # Errors
 ///
 /// What the store says.
-pub(super) fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Error> {
+pub(super) fn standing(
+    store: &dyn Store,
+    lives: &Lives,
+    down: &BTreeSet<String>,
+) -> Result<Standing, Error> {
     let mut standing = Standing::default();
     let mut tasks = BTreeSet::new();
     query::rows_of_kind(store, "task", |row| {
@@ -44,8 +51,16 @@ pub(super) fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Err
         }
         Ok(())
     })?;
+    let mut kept = BTreeSet::new();
+    query::rows_of_kind(store, "node", |row| {
+        if is_kept(&row, TraceKind::Node, lives) {
+            kept.insert(row.id.name().to_owned());
+        }
+        Ok(())
+    })?;
     let mut hosts = BTreeSet::new();
     query::rows_of_kind(store, "workspace", |row| {
+        let node = row.record.text("node").unwrap_or_default().to_owned();
         let task = row.record.text("task");
         let serves = row.status != sexton::DESTROYING
             && match task {
@@ -53,15 +68,16 @@ pub(super) fn standing(store: &dyn Store, lives: &Lives) -> Result<Standing, Err
                 None => is_kept(&row, TraceKind::Workspace, lives),
             };
         if serves {
-            hosts.insert(row.record.text("node").unwrap_or_default().to_owned());
+            hosts.insert(node);
+        } else if kept.contains(&node) && down.contains(&node) {
+            standing.n_waiting += 1;
         } else {
             standing.overdue.insert(row.id.to_string(), row.status);
         }
         Ok(())
     })?;
     query::rows_of_kind(store, "node", |row| {
-        let is_host = hosts.contains(row.id.name());
-        if is_host || is_kept(&row, TraceKind::Node, lives) {
+        if hosts.contains(row.id.name()) || kept.contains(row.id.name()) {
             standing.nodes.insert(row.id.to_string());
         } else {
             standing.overdue.insert(row.id.to_string(), row.status);

@@ -74,6 +74,8 @@ impl Engine {
     fn recover_mail(&mut self, store: &dyn Store, shard: Shard) -> Result<(), Error> {
         each(store, &key::prefix(shard, Table::Inbox), |at, _| {
             if let Some(Parsed::Inbox(to, place)) = key::parse(at) {
+                // New mail must not count as older than what lies there.
+                self.latest = self.latest.max(place.at);
                 self.mail.insert(place, to);
             }
             Ok(())

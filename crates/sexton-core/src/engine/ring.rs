@@ -12,6 +12,11 @@ use super::recover::each_between;
 use super::slot::{Found, Slot};
 use super::{Engine, Turned};
 
+/// How often a process may end during one attempt before that attempt is put off. Chosen: a
+/// process that is killed for other reasons, again and again, finds every deadline at its own
+/// time; one that dies of a handler stops dying of it after some restarts.
+const DEATHS_BEFORE_BACK_OFF: u32 = 5;
+
 impl Engine {
     /// Brings into memory the alarms of the next stretch of time, when the present one runs out.
     pub(super) fn look_ahead(&mut self, now: Timestamp, store: &dyn Store) -> Result<(), Error> {
@@ -85,12 +90,13 @@ impl Engine {
             return Ok(None);
         }
         self.marks.insert((slot.id.clone(), due.clone()));
-        let back_off = self.limits.back_off(1);
         let entry = back_off_of(&mut slot.record.back_offs, due);
         if entry.is_open {
             entry.failures += 1;
-            entry.next_at = now + back_off.max(self.limits.back_off(entry.failures));
             "the process ended during the attempt".clone_into(&mut entry.why);
+            if entry.failures > DEATHS_BEFORE_BACK_OFF {
+                entry.next_at = now + self.limits.back_off(entry.failures - DEATHS_BEFORE_BACK_OFF);
+            }
         } else {
             entry.is_open = true;
         }

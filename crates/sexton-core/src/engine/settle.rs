@@ -30,9 +30,6 @@ impl Engine {
         to: &EffectId,
         answer: Answer,
     ) -> Result<Option<Turned>, Error> {
-        if self.performing.get(&to.actor.id) == Some(&to.number) {
-            self.performing.remove(&to.actor.id);
-        }
         let Found::Alive(mut slot) = self.checkout(now, store, &to.actor.id)? else {
             return Ok(None);
         };
@@ -42,6 +39,9 @@ impl Engine {
             self.checkin(slot);
             return Ok(None);
         };
+        if self.performing.get(&slot.id) == Some(&to.number) {
+            self.performing.remove(&slot.id);
+        }
         // An answer may come to a debt that this process never performed: an earlier one did.
         self.owed.remove(&(debt.next_at, debt.order, slot.id.clone()));
         let draft = match answer {

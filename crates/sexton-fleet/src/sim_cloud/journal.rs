@@ -51,7 +51,9 @@ impl Journal {
     }
 
     fn rewrite(path: &Path, world: &World) -> Result<Self, CloudError> {
-        let fresh = path.with_extension("new");
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".rewritten");
+        let fresh = PathBuf::from(fresh);
         let mut bytes = Vec::new();
         for records in world.records().chunks(RECORDS_PER_FRAME) {
             bytes.extend(frame(records)?);

@@ -145,15 +145,16 @@ impl SimCloud {
                 records.push(Record::Machine(Box::new(SimMachine { is_down: false, ..machine })));
                 records.extend(self.call_back(now, &owner, CallbackKind::AgentUp));
             }
-            ScriptStep::Lost(class) => {
+            // A machine that is there and fails is a machine that is lost.
+            ScriptStep::Lost(class) | ScriptStep::Failed(class) => {
                 records.extend(self.remove_machine(&owner, now));
                 records.extend(self.call_back(now, &owner, CallbackKind::Lost(class.clone())));
             }
-            ScriptStep::Expect | ScriptStep::Boot | ScriptStep::Failed(_) | ScriptStep::Ended => {}
+            ScriptStep::Expect | ScriptStep::Boot | ScriptStep::Ended => {}
         }
         self.commit(records)?;
         match step {
-            ScriptStep::Lost(class) => {
+            ScriptStep::Lost(class) | ScriptStep::Failed(class) => {
                 let answer = Answer::Permanent(failure(class, "its machine was taken away"));
                 self.answer_on(&owner, &answer, now);
             }
@@ -161,7 +162,6 @@ impl SimCloud {
             ScriptStep::Expect
             | ScriptStep::Boot
             | ScriptStep::Ready
-            | ScriptStep::Failed(_)
             | ScriptStep::Down
             | ScriptStep::Up => {}
         }

@@ -39,7 +39,7 @@ fn a_used_node_goes_warm_then_stopped_then_is_destroyed() {
     assert_eq!(fleet.statuses("node"), ["stopped"]);
     fleet.run(11 * MINUTE);
     fleet.assert_nothing_left();
-    assert_eq!(fleet.why("node/ada/n1"), "warm period over");
+    assert_eq!(fleet.why("node/ada~n1"), "warm period over");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_warm_node_is_used_again_and_a_place_is_never_given_twice() {
         fleet.tell(start(name, Tenure::Managed, Wish::default()));
     }
     fleet.run(MINUTE);
-    let first = fleet.rows("node").into_iter().find(|row| row.id == id("node/ada/n1"));
+    let first = fleet.rows("node").into_iter().find(|row| row.id == id("node/ada~n1"));
     assert_eq!(first.unwrap().record.number("active"), Some(3));
     assert_eq!(fleet.rows("node").len(), 2, "the fourth gets a node of its own");
     for name in ["b", "c", "d", "e"] {
@@ -71,11 +71,11 @@ fn a_late_ready_callback_changes_nothing_and_is_recorded() {
     fleet.tell(end("a", TaskEnd::Completed));
     fleet.run(32 * MINUTE);
     assert_eq!(fleet.statuses("node"), ["stopped"]);
-    fleet.call::<Node, _>("node/ada/n1", Ready { epoch: 1 }).unwrap();
+    fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1 }).unwrap();
     assert_eq!(fleet.statuses("node"), ["stopped"]);
-    assert!(fleet.has_fact("node/ada/n1", "late"));
+    assert!(fleet.has_fact("node/ada~n1", "late"));
     fleet.run(HOUR);
-    let error = fleet.call::<Node, _>("node/ada/n1", Ready { epoch: 1 }).unwrap_err();
+    let error = fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1 }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Destroyed);
 }
 
@@ -111,13 +111,13 @@ fn a_lost_node_gives_its_task_a_new_attempt() {
     let mut fleet = Fleet::new();
     fleet.tell(start("t", Tenure::Managed, Wish::default()));
     fleet.run(10 * MINUTE);
-    fleet.script("node/ada/n1", &ScriptStep::Lost("preempted".to_owned()));
+    fleet.script("node/ada~n1", &ScriptStep::Lost("preempted".to_owned()));
     fleet.run(10 * MINUTE);
-    assert_eq!(fleet.why("node/ada/n1"), "lost: preempted");
+    assert_eq!(fleet.why("node/ada~n1"), "lost: preempted");
     assert_eq!(fleet.status("task/t"), "in_progress");
     let row = &fleet.rows("task")[0];
     assert_eq!(row.record.number("attempt"), Some(2));
-    assert_eq!(row.record.text("node"), Some("ada/n2"));
+    assert_eq!(row.record.text("node"), Some("ada~n2"));
     fleet.tell(end("t", TaskEnd::Completed));
     fleet.run(2 * HOUR);
     fleet.assert_nothing_left();
@@ -129,7 +129,7 @@ fn what_is_in_use_is_not_destroyed_by_a_sweep() {
     fleet.tell(start("t", Tenure::Managed, Wish::default()));
     fleet.run(10 * MINUTE);
     let why = "a wrong row".to_owned();
-    let error = fleet.call::<Node, _>("node/ada/n1", Expire { why }).unwrap_err();
+    let error = fleet.call::<Node, _>("node/ada~n1", Expire { why }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     let why = "a wrong row".to_owned();
     fleet.call::<TaskRunner, _>("task/t", Expire { why }).unwrap_err();

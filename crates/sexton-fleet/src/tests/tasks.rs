@@ -72,10 +72,10 @@ fn a_managed_task_on_a_node_that_goes_fails_for_good() {
     let mut fleet = Fleet::new();
     fleet.tell(start("a", Tenure::Managed, Wish::default()));
     fleet.run(10 * MINUTE);
-    fleet.tell(start("b", Tenure::Managed, Wish::on("ada/n1")));
+    fleet.tell(start("b", Tenure::Managed, Wish::on("ada~n1")));
     fleet.run(MINUTE);
     assert_eq!(fleet.status("task/b"), "in_progress");
-    let (name, why) = ("ada/n1".to_owned(), "asked".to_owned());
+    let (name, why) = ("ada~n1".to_owned(), "asked".to_owned());
     fleet.tell(EndNode { caller: ada(), name, why });
     fleet.run(MINUTE);
     assert_eq!(fleet.why("task/b"), "failed: node gone");
