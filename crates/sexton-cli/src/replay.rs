@@ -147,6 +147,8 @@ struct Replay<'a> {
     first_row: String,
     /// Whether the cloud's file was not there before this run.
     is_cloud_new: bool,
+    /// The moment of the last row that was played.
+    last_row_at: Timestamp,
     /// Rows that were taken before this run.
     taken: u64,
     lives: Lives,
@@ -192,6 +194,7 @@ impl<'a> Replay<'a> {
             feed,
             first_row,
             is_cloud_new,
+            last_row_at: Timestamp::ZERO,
             taken: 0,
             lives: Lives::default(),
             gauge: Gauge::new(catalog),
@@ -284,6 +287,7 @@ impl<'a> Replay<'a> {
                 return Ok(());
             }
         };
+        self.last_row_at = Timestamp::from_millis(row.at_ms);
         if position <= self.taken {
             return Ok(());
         }
@@ -350,15 +354,18 @@ impl<'a> Replay<'a> {
     }
 
     /// Lets time pass until all that must go has gone.
+    ///
+    /// It is looked only at moments of the grid, so that a run that was killed ends at the same
+    /// moment as one that was not, with the same sweeps behind it.
     fn wind_down(&mut self) -> Result<(), ReplayError> {
-        self.world.settle()?;
-        let over = self.world.now() + TAIL;
+        let over = self.last_row_at + TAIL;
+        let mut look_at = look_from(self.world.now().max(self.last_row_at));
         loop {
-            self.gauge.look(&mut self.world);
+            self.advance_to(look_at)?;
             if self.standing()?.overdue.is_empty() || self.world.now() >= over {
                 break;
             }
-            self.world.advance_to(next_look(self.world.now()))?;
+            look_at = next_look(look_at);
         }
         self.world.flush()?;
         Ok(())
@@ -468,6 +475,11 @@ fn life_of(part: &Part) -> &lives::Life {
     match part {
         Part::Begin(life) | Part::BeginBefore(life) | Part::Middle(life) | Part::End(life) => life,
     }
+}
+
+/// The first moment of the grid that is not before `now`.
+fn look_from(now: Timestamp) -> Timestamp {
+    next_look(Timestamp::from_millis(now.as_millis() - 1))
 }
 
 /// The next moment at which a run is looked at: on a grid, so that a resumed run looks at the
