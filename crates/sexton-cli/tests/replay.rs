@@ -268,6 +268,62 @@ fn a_full_disk_is_one_line_and_nothing_stored_is_lost() {
     assert_eq!(report(&replay(&args))["state_hash"], whole["state_hash"]);
 }
 
+/// Each of these once leaked, ended the run, or took what was another's.
+#[test]
+fn strange_traces_end_clean_in_every_mode() {
+    let tildes = "~".repeat(400);
+    let traces = [
+        // A machine that is down for ever keeps what lies on it.
+        "1,node,n,p,request,\n2,node,n,p,ready,\n3,workspace,w,n,create,\n4,workspace,w,n,ready,\n\
+         5,node,n,p,down,\n7,workspace,w,n,delete,\n"
+            .to_owned(),
+        // A machine that was there and failed is a machine that was lost.
+        "1,node,n,p,request,\n2,node,n,p,boot,\n3,node,n,p,failed,quota\n".to_owned(),
+        // An id that makes no name is a row that is refused, and nothing more.
+        format!("1000,workspace,{tildes},p,create,\n"),
+        // Ids that look like the names that the fleet gives.
+        "1000,workspace,t/w1,p,create,\n2000,task,t,p,start,\n86400000,task,t,p,finish,\n".to_owned(),
+        "1,node,p/n1,q,request,\n2,node,p/n1,q,ready,\n3,task,t,p,start,\n3600000,task,t,p,finish,\n"
+            .to_owned(),
+    ];
+    let (directory, _) = place();
+    for (n, rows) in traces.iter().enumerate() {
+        let trace = directory.path().join(format!("{n}.csv"));
+        fs::write(&trace, format!("t_ms,kind,id,parent,event,info\n{rows}")).unwrap();
+        for without in [&[][..], &["--without", "alarms"], &["--without", "sweeps"]] {
+            let mut command = sexton();
+            command.args(["replay", "--store", "memory", "--json"]).args(without).arg(&trace);
+            let report = report(&command.output().unwrap());
+            assert_eq!(report["leaks"], serde_json::json!([]), "trace {n} {without:?}");
+            assert_eq!(report["events_refused"]["count"] == 1, n == 2, "trace {n}");
+        }
+    }
+}
+
+/// Several deadlines at one instant, and kills among them, again and again: a mark of an attempt
+/// must not put a deadline off, and the run must end at the moment of one that was not killed.
+#[test]
+fn killed_among_deadlines_of_one_instant_it_ends_the_same() {
+    let (directory, store) = place();
+    let trace = directory.path().join("shared.csv");
+    let all = |at: &str, event: &str| -> String {
+        let rows: Vec<String> = (0..6).map(|n| format!("{at},task,t{n},p{n},{event},\n")).collect();
+        rows.concat()
+    };
+    let rows = all("1", "start") + &all("3600000", "finish");
+    fs::write(&trace, format!("t_ms,kind,id,parent,event,info\n{rows}")).unwrap();
+    let run = |args: &[&str]| sexton().arg("replay").arg(&trace).args(args).output().unwrap();
+    let whole = report(&run(&["--store", "memory", "--json"]));
+    for stops in [["368", "11"], ["387", "15"], ["12", "51"], ["60", "7"]] {
+        drop(fs::remove_dir_all(&store));
+        drop(fs::remove_file(format!("{store}.cloud")));
+        run(&["--store", &store, "--stop-after", stops[0]]);
+        run(&["--store", &store, "--resume", "--stop-after", stops[1]]);
+        let resumed = report(&run(&["--store", &store, "--resume", "--json"]));
+        assert_eq!(resumed["state_hash"], whole["state_hash"], "stopped after {stops:?}");
+    }
+}
+
 /// Real traces, where they are there; the large ones have their own time in `docs/traces.md`.
 #[test]
 fn the_small_real_trace_ends_clean() {
