@@ -163,7 +163,10 @@ impl Actor for Machine {
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
         let is_mended = turn.now() >= MENDED_AT;
         assert!(self.count != FAULTY, "this destruction panics");
-        assert!(self.count != FAULTY_FOR_A_WHILE || is_mended, "this destruction panics for now");
+        assert!(
+            self.count != FAULTY_FOR_A_WHILE || is_mended,
+            "this destruction panics until it is mended"
+        );
         turn.effect(&Cloudwork::Unmake);
     }
 

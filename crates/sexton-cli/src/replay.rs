@@ -405,7 +405,7 @@ impl<'a> Replay<'a> {
         let standing = self.standing()?;
         if standing.n_waiting > 0 {
             report.notes.push(format!(
-                "{} wait for machines that the trace left unreachable",
+                "kept by machines that the trace left unreachable, and no leak: {}",
                 crate::figures::counted(standing.n_waiting, "workspace", "workspaces")
             ));
         }

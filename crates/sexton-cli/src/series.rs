@@ -28,7 +28,7 @@ pub struct Sample<'a> {
     pub machines_by_status: &'a BTreeMap<String, u64>,
     /// Machines that somebody uses now.
     pub busy_machines: u64,
-    /// Machines that are paid for now.
+    /// Machines that somebody pays for at this moment.
     pub paid_machines: u64,
     /// What everything has cost so far.
     pub cost: f64,

@@ -124,14 +124,7 @@ impl Engine {
         }
         let mut draft = self.draft(id, now);
         self.advance(store, &mut slot, &mut draft, None)?;
-        let is_burial = draft.is_burial();
-        let mut turned = self.finish(&mut slot, draft, (id.clone(), "advance".to_owned()))?;
-        if is_burial {
-            self.release_waiters(id, &mut turned);
-        } else {
-            self.checkin(slot);
-        }
-        Ok(turned)
+        self.end_turn(slot, draft, (id.clone(), "advance".to_owned()))
     }
 
     /// Whoever waits for a tombstone is answered when it is durable.

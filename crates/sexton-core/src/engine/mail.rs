@@ -104,23 +104,7 @@ impl Engine {
                 }
             }
         }
-        self.end_mail_turn(slot, draft, label)
-    }
-
-    fn end_mail_turn(
-        &mut self,
-        mut slot: Box<Slot>,
-        draft: Draft,
-        label: (ActorId, String),
-    ) -> Result<Turned, Error> {
-        let is_burial = draft.is_burial();
-        let mut turned = self.finish(&mut slot, draft, label)?;
-        if is_burial {
-            self.release_waiters(&slot.id, &mut turned);
-        } else {
-            self.checkin(slot);
-        }
-        Ok(turned)
+        self.end_turn(slot, draft, label)
     }
 
     fn take_message(

@@ -72,15 +72,8 @@ impl Engine {
         if slot.is_destroying() {
             bury_if_free(store, &mut slot, &mut draft)?;
         }
-        let is_burial = draft.is_burial();
         let label = (slot.id.clone(), cause.to_owned());
-        let mut turned = self.finish(&mut slot, draft, label)?;
-        if is_burial {
-            self.release_waiters(&slot.id, &mut turned);
-        } else {
-            self.checkin(slot);
-        }
-        Ok(turned)
+        self.end_turn(slot, draft, label)
     }
 
     /// The debt is paid or failed for good: the actor is told, in the commit that ends the debt.

@@ -269,6 +269,24 @@ impl Engine {
         Ok(self.commit(draft, label))
     }
 
+    /// Ends a turn that may have buried its actor: it leaves memory then, and whoever waited for
+    /// its tombstone is answered.
+    pub(super) fn end_turn(
+        &mut self,
+        mut slot: Box<Slot>,
+        draft: Draft,
+        label: (ActorId, String),
+    ) -> Result<Turned, Error> {
+        let is_burial = draft.is_burial();
+        let mut turned = self.finish(&mut slot, draft, label)?;
+        if is_burial {
+            self.release_waiters(&slot.id, &mut turned);
+        } else {
+            self.checkin(slot);
+        }
+        Ok(turned)
+    }
+
     /// Keeps the alarms in memory in step with a record's.
     pub(super) fn rearm(&mut self, id: &ActorId, from: Option<Timestamp>, to: Option<Timestamp>) {
         if let Some(at) = from {
