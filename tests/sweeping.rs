@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use sexton::sweep::{Sweep, Sweeper, sweeper};
-use sexton::{Letter, Refusal, RowView, Timestamp, query};
+use sexton::sweep::{Look, Sweep, Sweeper, sweeper};
+use sexton::{Error, Letter, Refusal, RowView, query};
 use sexton_store::MemoryStore;
 use sexton_tests::{Do, Machine, TestWorld, call, create, machine, open, pass, world};
 
@@ -29,8 +29,8 @@ impl Sweep for Census {
         &[("machine", "running"), ("machine", "stopped")]
     }
 
-    fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
-        (row.status == "running").then(|| "it runs".to_owned())
+    fn select(&self, row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok((row.status == "running").then(|| "it runs".to_owned()))
     }
 
     fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {

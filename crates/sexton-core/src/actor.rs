@@ -317,6 +317,9 @@ impl Kinds {
     /// If the kind is there already, or its name is not a kind: both only a bug can cause.
     pub fn with<A: Actor>(mut self) -> Self {
         ActorId::new(A::KIND, "x").expect("a kind's name keeps the rules of ids");
+        let is_left = |status: &&A::Status| status.is_terminal() && !status.next().is_empty();
+        let left = A::Status::ALL.iter().find(is_left);
+        assert!(left.is_none(), "{left:?} of {} is terminal, and others follow it", A::KIND);
         let mut handlers = Handlers { by_name: BTreeMap::new() };
         A::handlers(&mut handlers);
         let handlers = std::rc::Rc::new(handlers);

@@ -28,6 +28,7 @@ mod batch;
 mod store;
 mod engine;
 pub mod query;
+pub mod sweep;
 pub mod audit;
 
 pub use actor::{Actor, Handler, Handlers, Kinds, Message};

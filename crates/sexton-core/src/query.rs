@@ -141,13 +141,16 @@ pub struct Page {
     pub rows: Vec<(Key, RowView)>,
     /// How many there were in all.
     pub examined: usize,
+    /// How many of them cannot be read.
+    pub unread: usize,
     /// The key of the last of all.
     pub last: Option<Key>,
     /// The earliest moment at which one of the others asks to be looked at.
     pub quiet_until: Timestamp,
 }
 
-/// Of the next `limit` rows behind the key `after`, those that ask to be looked at by `now`.
+/// Of the next `limit` rows behind the key `after`, those that ask to be looked at by `now`;
+/// what cannot be read is counted and passed over.
 ///
 /// # Errors
 ///
@@ -170,8 +173,10 @@ pub fn watched_rows(
             continue;
         }
         page.last = Some(at.clone());
-        if let Some(row) = read_row(&at, &bytes)? {
-            page.rows.push((at, row));
+        match read_row(&at, &bytes) {
+            Ok(Some(row)) => page.rows.push((at, row)),
+            Ok(None) => {}
+            Err(_) => page.unread += 1,
         }
     }
     Ok(page)

@@ -14,7 +14,8 @@ pub trait Status: Copy + Eq + Debug + 'static {
     /// Its name in rows, events and queries.
     fn name(self) -> &'static str;
 
-    /// The statuses that may follow; none makes it terminal.
+    /// The statuses that may follow. Where none may, destroy is the only end, unless it is
+    /// terminal.
     fn next(self) -> &'static [Self];
 
     /// Whether an actor with this status holds something in the outside world.
@@ -23,10 +24,8 @@ pub trait Status: Copy + Eq + Debug + 'static {
     /// Whether somebody pays while an actor has this status.
     fn is_billable(self) -> bool;
 
-    /// Whether nothing follows.
-    fn is_terminal(self) -> bool {
-        self.next().is_empty()
-    }
+    /// Whether it is an end in itself: nothing follows, and nothing has to.
+    fn is_terminal(self) -> bool;
 
     /// Whether `to` may follow; the same status always may.
     fn may_become(self, to: Self) -> bool {
@@ -37,7 +36,9 @@ pub trait Status: Copy + Eq + Debug + 'static {
 /// Declares a lifecycle as its table.
 ///
 /// Each line is a status, its name, its marks in brackets (`holds`: it holds something in the
-/// outside world; `billable`: somebody pays for it) and the statuses that may follow.
+/// outside world; `billable`: somebody pays for it; `terminal`: it is an end in itself) and the
+/// statuses that may follow. A status that is not terminal and that nothing follows is left by
+/// destroy only.
 ///
 /// # Example
 ///
@@ -50,7 +51,7 @@ pub trait Status: Copy + Eq + Debug + 'static {
 ///         /// It burns.
 ///         Lit = "lit" [holds billable] => [Dark, Broken],
 ///         /// It will not burn again.
-///         Broken = "broken" [] => [],
+///         Broken = "broken" [terminal] => [],
 ///     }
 /// }
 /// use sexton_core::Status;
@@ -97,6 +98,22 @@ macro_rules! lifecycle {
                 let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
                 marks.contains(&"billable")
             }
+
+            fn is_terminal(self) -> bool {
+                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
+                marks.contains(&"terminal")
+            }
         }
+
+        $( $( $crate::lifecycle_mark!($mark); )* )+
     };
+}
+
+/// A mark of a status; any other word does not compile.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lifecycle_mark {
+    (holds) => {};
+    (billable) => {};
+    (terminal) => {};
 }

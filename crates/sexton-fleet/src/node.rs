@@ -111,7 +111,7 @@ impl Node {
         }
         let Some(owner) = owner_of(turn) else { return };
         let node = turn.id().name().to_owned();
-        turn.send::<Owner, _>(&owner, &NodeNews { node, phase });
+        turn.send::<Owner, _>(&owner, &NodeNews { node, phase, load: None });
     }
 
     /// Begins its destruction; whoever has or wants a place here is told at once.

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use sexton::sweep::{Sweep, Sweeper};
-use sexton_core::{Actor, Handler, Kinds, Letter, Refusal, RowView, Timestamp};
+use sexton_core::sweep::{Look, Sweep, Sweeper};
+use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView};
 
 use crate::due::Expire;
 use crate::node::{Node, NodeDue};
@@ -141,14 +141,16 @@ impl Sweep for Overdue {
         self.scope
     }
 
-    fn select(&self, row: &RowView, now: Timestamp) -> Option<String> {
+    fn select(&self, row: &RowView, look: &Look<'_>) -> Result<Option<String>, Error> {
         // A row without deadline is decided about elsewhere.
-        let due = row.record.time("due")?;
-        let for_what = row.record.text("due_for")?;
+        let (Some(due), Some(for_what)) = (row.record.time("due"), row.record.text("due_for"))
+        else {
+            return Ok(None);
+        };
         let is_ours =
             self.for_what.is_empty() || self.for_what.iter().any(|what| what.name() == for_what);
-        let is_past = due + self.slack <= now;
-        (is_ours && is_past).then(|| format!("{for_what} was due at {due}"))
+        let is_past = due + self.slack <= look.now();
+        Ok((is_ours && is_past).then(|| format!("{for_what} was due at {due}")))
     }
 
     fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal> {
@@ -182,8 +184,8 @@ impl Sweep for ProviderOrphans {
         &[("reaper", "idle")]
     }
 
-    fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
-        (row.id.kind() == Reaper::KIND).then(|| "it is time".to_owned())
+    fn select(&self, row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok((row.id.kind() == Reaper::KIND).then(|| "it is time".to_owned()))
     }
 
     fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {

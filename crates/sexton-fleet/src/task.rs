@@ -27,11 +27,11 @@ sexton_core::lifecycle! {
         /// It ran, or runs.
         InProgress = "in_progress" [holds] => [Completed, Failed, Cancelled],
         /// It did what it was for.
-        Completed = "completed" [] => [],
+        Completed = "completed" [terminal] => [],
         /// It did not.
-        Failed = "failed" [] => [],
+        Failed = "failed" [terminal] => [],
         /// Nobody wanted it any more.
-        Cancelled = "cancelled" [] => [],
+        Cancelled = "cancelled" [terminal] => [],
     }
 }
 

@@ -72,7 +72,6 @@ mod committer;
 mod gate;
 mod events;
 mod perform;
-pub mod sweep;
 mod sweeps;
 mod host;
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sexton::sweep::{self, Pass, Sweep, Sweeper};
+use sexton_core::sweep::{self, Pass, Sweep, Sweeper};
 use sexton_core::{
     Actor, ActorId, Answer, Call, Engine, Entry, Error, Event, Handler, Intent, Limits, Message,
-    Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What, query,
+    Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What, key, query,
 };
 use sexton_store::MemoryStore;
 
@@ -39,6 +39,30 @@ pub(super) struct Fleet {
     row: u64,
     /// When each sweep passes next.
     passes: BTreeMap<&'static str, Timestamp>,
+    /// Commits so far, without those of passes that asked nobody.
+    commits: u64,
+    /// The control plane is killed right behind this commit.
+    killed_after: Option<u64>,
+}
+
+/// Tells a story in every way: with both nets, with each of them alone, and with the control
+/// plane killed behind every single commit. The story ends with its own assertions, which must
+/// hold in each of them.
+pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
+    story(&mut Fleet::new());
+
+    story(&mut Fleet::new().without_alarms());
+    story(&mut Fleet::new().without_sweeps());
+    // Sweeps pass more seldom here: most of a long story is passes that find nothing.
+    let policy = || Policy { sweep_every: Duration::from_secs(30 * 60), ..Policy::default() };
+    let mut whole = Fleet::with(policy(), None);
+    story(&mut whole);
+    for commit in 1..=whole.commits {
+        let mut fleet = Fleet::with(policy(), None);
+        fleet.killed_after = Some(commit);
+        story(&mut fleet);
+        assert!(fleet.killed_after.is_none(), "the story has fewer than {commit} commits now");
+    }
 }
 
 pub(super) fn id(text: &str) -> ActorId {
@@ -52,6 +76,15 @@ fn engine(store: &MemoryStore, alarms: Switch) -> Engine {
             .expect("readable");
     engine.switch_alarms(alarms);
     engine
+}
+
+/// Whether a commit is more than the note of a pass that asked nobody.
+fn is_telling(batch: &sexton_core::Batch) -> bool {
+    let parsed = batch.writes.iter().filter_map(|write| key::parse(&write.key));
+    let of_sweep =
+        |it: &key::Parsed| matches!(it, key::Parsed::Actor(id) if id.kind() == Sweeper::KIND);
+    let is_mail = |it: &key::Parsed| matches!(it, key::Parsed::Inbox(..));
+    !parsed.clone().any(|it| of_sweep(&it)) || parsed.into_iter().any(|it| is_mail(&it))
 }
 
 impl Fleet {
@@ -73,6 +106,8 @@ impl Fleet {
             answers: BTreeMap::new(),
             row: 0,
             passes: BTreeMap::new(),
+            commits: 0,
+            killed_after: None,
             path,
             policy,
         };
@@ -118,13 +153,19 @@ impl Fleet {
 
     fn submit(&mut self, turned: Turned) {
         if let Some(batch) = turned.batch {
+            let is_telling = is_telling(&batch);
             self.store.submit(batch).expect("fenced by nobody");
             self.store.flush().expect("memory");
             self.engine.flushed(self.engine.order());
+            self.commits += u64::from(is_telling);
         }
         self.events.extend(turned.events);
         for release in turned.releases {
             release();
+        }
+        if self.killed_after.is_some_and(|commit| self.commits >= commit) {
+            self.killed_after = None;
+            self.restart();
         }
     }
 

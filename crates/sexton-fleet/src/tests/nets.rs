@@ -6,7 +6,7 @@ use crate::placement::Wish;
 use crate::sim_cloud::{Listing, ScriptStep};
 use crate::{RequestNode, TaskEnd, Tenure};
 
-use super::harness::{Fleet, HOUR, MINUTE, ada, end, id, node_spec, start};
+use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
 
 /// Things that are forgotten in every way there is: a task that nobody ends, one that is ended,
 /// a node that nobody uses, one that never answers, one whose create fails.
@@ -45,10 +45,11 @@ fn sweeps_alone_bring_everything_to_its_end() {
 }
 
 #[test]
-fn both_together_do_so_too() {
-    let mut fleet = Fleet::new();
-    forget_everything(&mut fleet);
-    fleet.assert_nothing_left();
+fn both_together_do_so_too_wherever_the_control_plane_is_killed() {
+    every_way(|fleet| {
+        forget_everything(fleet);
+        fleet.assert_nothing_left();
+    });
 }
 
 fn plant(fleet: &mut Fleet, owner: &str, installation: &str) {

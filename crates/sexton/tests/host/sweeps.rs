@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sexton::sweep::Sweep;
-use sexton::{ErrorKind, Letter, Refusal, RowView, Timestamp};
+use sexton::sweep::{Look, Sweep};
+use sexton::{Error, ErrorKind, Letter, Refusal, RowView};
 
 use crate::support::{Add, Counter, Stage, soon, stage, until};
 
@@ -27,8 +27,8 @@ impl Sweep for Freshen {
         &[("counter", "fresh")]
     }
 
-    fn select(&self, _row: &RowView, _now: Timestamp) -> Option<String> {
-        Some("it is fresh".to_owned())
+    fn select(&self, _row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok(Some("it is fresh".to_owned()))
     }
 
     fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
@@ -52,9 +52,9 @@ impl Sweep for Broken {
         &[("counter", "fresh")]
     }
 
-    fn select(&self, row: &RowView, _now: Timestamp) -> Option<String> {
+    fn select(&self, row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
         assert!(row.status.is_empty(), "cannot look at {}", row.id);
-        None
+        Ok(None)
     }
 
     fn ask(&self, _row: &RowView, _why: &str) -> Result<Letter, Refusal> {

@@ -6,17 +6,22 @@
 //! of the kind `sweep`, so a pass is a turn: whole or absent, at its time also after a crash.
 //!
 //! Keeps G12: a pass asks at most `limit` items, an item that was asked and is still there leaves
-//! the front of the queue for `back_off`, and a row that cannot be read ends that pass only.
+//! the front of the queue for `back_off`, and a row that cannot be read, looked at or asked is
+//! passed over and counted: it stops nobody else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::actor::{Actor, Handler, Handlers, Message};
+use crate::destroy::Entry;
+use crate::error::{Error, Refusal};
+use crate::key::{self, ActorId, IdError, Key};
+use crate::query;
+use crate::row::{Row, RowView};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::turn::{Letter, Turn};
 use serde::{Deserialize, Serialize};
-use sexton_core::key::Key;
-use sexton_core::{
-    Actor, ActorId, Error, Handler, Handlers, Letter, Message, Refusal, Row, RowView, Store,
-    Timestamp, Turn, query,
-};
 
 /// The most rows that one pass examines. Chosen: a pass stays in the milliseconds, and the
 /// cursor brings the next pass to the rest.
@@ -43,8 +48,19 @@ pub trait Sweep {
     /// The kinds and statuses whose rows it looks at.
     fn scope(&self) -> &[(&'static str, &'static str)];
 
-    /// Why this row is selected at `now`; `None` if it is not.
-    fn select(&self, row: &RowView, now: Timestamp) -> Option<String>;
+    /// Whether a row that says [`watched_from`](Row::watched_from) a later moment is passed over
+    /// without being read. A sweep that judges by more than the row itself says no.
+    fn heeds_watch(&self) -> bool {
+        true
+    }
+
+    /// Why this row is selected; `None` if it is not.
+    ///
+    /// # Errors
+    ///
+    /// What the store says of something else that was looked at. This row is then passed over,
+    /// and counted.
+    fn select(&self, row: &RowView, look: &Look<'_>) -> Result<Option<String>, Error>;
 
     /// What to ask the row's actor; it decides in its own turn.
     ///
@@ -54,6 +70,48 @@ pub trait Sweep {
     fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal>;
 }
 
+/// What a sweep may look at beside the row: the moment of its pass, and other entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    now: Timestamp,
+    store: &'a dyn Store,
+}
+
+impl<'a> Look<'a> {
+    /// A look at `store` at `now`.
+    pub fn new(now: Timestamp, store: &'a dyn Store) -> Self {
+        Self { now, store }
+    }
+
+    /// When the pass is made.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What lies under a name: a life, a tombstone, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn entry(&self, id: &ActorId) -> Result<Option<Entry>, Error> {
+        query::entry(self.store, id)
+    }
+
+    /// Whether `child` is linked from `parent`.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn is_child(&self, parent: &ActorId, child: &ActorId) -> Result<bool, Error> {
+        Ok(self.store.get(&key::child(parent, child))?.is_some())
+    }
+
+    /// The store, for the other questions of [`query`].
+    pub fn store(&self) -> &'a dyn Store {
+        self.store
+    }
+}
+
 /// What one pass found: what it would ask, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -61,6 +119,8 @@ pub struct Plan {
     pub asks: Vec<Ask>,
     /// Rows that were examined.
     pub examined: u64,
+    /// Rows that could not be read, looked at or asked: passed over.
+    pub failed: u64,
     /// Where the next pass begins: a scope's index and the key of a row there.
     pub cursor: Option<(u32, Key)>,
     /// Until then a pass finds nothing, as long as no row of the scope is written: every row was
@@ -83,8 +143,8 @@ pub struct Ask {
 ///
 /// # Errors
 ///
-/// [`sexton_core::IdError`] if the sweep's name is not a name.
-pub fn sweeper(name: &str) -> Result<ActorId, sexton_core::IdError> {
+/// [`IdError`] if the sweep's name is not a name.
+pub fn sweeper(name: &str) -> Result<ActorId, IdError> {
     ActorId::new(Sweeper::KIND, name)
 }
 
@@ -107,16 +167,19 @@ pub fn plan(
         None => (0, None),
     };
     let mut quiet_until = state.cursor.is_none().then_some(Timestamp::MAX);
+    let watched_by = if sweep.heeds_watch() { now } else { Timestamp::MAX };
+    let look = Look::new(now, store);
     for (index, of) in scope.iter().enumerate().skip(first) {
         loop {
             let limit = left.min(1_000);
-            let page = query::watched_rows(store, *of, after.as_deref(), (limit, now))?;
+            let page = query::watched_rows(store, *of, after.as_deref(), (limit, watched_by))?;
             plan.examined += u64::try_from(page.examined).unwrap_or(0);
+            plan.failed += u64::try_from(page.unread).unwrap_or(0);
             left -= page.examined;
             let is_quiet = page.rows.is_empty();
             quiet_until = quiet_until.filter(|_| is_quiet).map(|at| at.min(page.quiet_until));
             for (key, row) in page.rows {
-                select(sweep, state, (&row, now), &mut plan);
+                select(sweep, state, (&row, &look), &mut plan);
                 if plan.asks.len() >= sweep.limit() {
                     let index = u32::try_from(index).unwrap_or(0);
                     plan.cursor = Some((index, key));
@@ -139,16 +202,24 @@ pub fn plan(
     Ok(plan)
 }
 
-fn select(sweep: &dyn Sweep, state: &Sweeper, at: (&RowView, Timestamp), plan: &mut Plan) {
-    let (row, now) = at;
+fn select(sweep: &dyn Sweep, state: &Sweeper, at: (&RowView, &Look<'_>), plan: &mut Plan) {
+    let (row, look) = at;
     let is_resting =
-        state.asked.get(&row.id).is_some_and(|asked_at| *asked_at + sweep.back_off() > now);
+        state.asked.get(&row.id).is_some_and(|asked_at| *asked_at + sweep.back_off() > look.now);
     if is_resting {
         return;
     }
-    let Some(why) = sweep.select(row, now) else { return };
-    if let Ok(letter) = sweep.ask(row, &why) {
-        plan.asks.push(Ask { id: row.id.clone(), why, letter });
+    let why = match sweep.select(row, look) {
+        Ok(Some(why)) => why,
+        Ok(None) => return,
+        Err(_) => {
+            plan.failed += 1;
+            return;
+        }
+    };
+    match sweep.ask(row, &why) {
+        Ok(letter) => plan.asks.push(Ask { id: row.id.clone(), why, letter }),
+        Err(_) => plan.failed += 1,
     }
 }
 
@@ -178,6 +249,8 @@ pub struct Pass {
     pub asks: Vec<(ActorId, String, Vec<u8>)>,
     /// Rows that were examined.
     pub examined: u64,
+    /// Rows that were passed over because they could not be read, looked at or asked.
+    pub failed: u64,
     /// Where the next pass begins.
     pub cursor: Option<(u32, Key)>,
 }
@@ -190,6 +263,7 @@ impl Pass {
             next_at,
             asks: asks.map(|ask| (ask.id, ask.letter.name, ask.letter.bytes)).collect(),
             examined: plan.examined,
+            failed: plan.failed,
             cursor: plan.cursor,
         }
     }
@@ -200,7 +274,7 @@ impl Message for Pass {
     type Reply = ();
 }
 
-sexton_core::lifecycle! {
+crate::lifecycle! {
     /// What a sweep can be.
     pub enum SweeperStatus {
         /// It waits for its next pass.
@@ -243,7 +317,8 @@ impl Handler<Pass> for Sweeper {
         let back_off = self.back_off;
         self.asked.retain(|_, asked_at| *asked_at + back_off > now);
         let n_asks = pass.asks.len();
-        turn.event("pass", format!("examined {}, asked {n_asks}", pass.examined));
+        let Pass { examined, failed, .. } = &pass;
+        turn.event("pass", format!("examined {examined}, asked {n_asks}, failed {failed}"));
         for (to, name, bytes) in pass.asks {
             self.asked.insert(to.clone(), now);
             turn.post(Letter { to, incarnation: None, name, bytes });
