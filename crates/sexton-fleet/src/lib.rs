@@ -15,6 +15,7 @@
 
 pub mod policy;
 mod caller;
+mod fault;
 pub mod placement;
 mod due;
 mod owner;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use caller::{Caller, Role, Tenure};
 pub use due::Expire;
+pub use fault::Fault;
 pub use node::{
     AgentDown, AgentUp, Claim, Drain, Heartbeat, Lost, Machine, Node, NodeAnswer, NodeClass,
     NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus, NodeTerms, Ready, Unclaim,

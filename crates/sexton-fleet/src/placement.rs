@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Message};
 
 use crate::caller::Tenure;
+use crate::fault::Fault;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 /// Where somebody wants a workspace.
@@ -91,6 +92,8 @@ pub struct NotPlaced {
     pub workspace: String,
     /// Why.
     pub why: String,
+    /// The class of what went wrong, if something did.
+    pub fault: Option<Fault>,
 }
 
 impl Message for NotPlaced {
@@ -105,6 +108,8 @@ pub struct Vacated {
     pub workspace: String,
     /// Why.
     pub why: String,
+    /// The class of what went wrong, if something did.
+    pub fault: Option<Fault>,
 }
 
 impl Message for Vacated {
