@@ -1,8 +1,10 @@
 //! What can be asked of the command `sexton`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sexton::ActorId;
 
 /// Durable actors whose alarms ring and whose tombstones hold.
 #[derive(Debug, Parser)]
@@ -21,6 +23,16 @@ pub enum Command {
     ///
     /// Exit status: 0 if nothing leaked and the audit holds, 1 if not, 2 for bad input or usage.
     Replay(ReplayArgs),
+    /// Prove that no actor of the fleet can hold something for ever: explores the reachable
+    /// states of each kind and looks for those that no deadline, debt or sweep will end.
+    ///
+    /// Exit status: 0 if every kind is covered, 1 if not, 2 for bad usage.
+    Check(CheckArgs),
+    /// Look at what a store holds, without running anything and without changing a byte.
+    ///
+    /// Exit status: 0 if all that was looked at is sound, 1 if something is damaged or a promise
+    /// is broken, 2 if there is no such store or it cannot be opened.
+    Inspect(InspectArgs),
     /// Write a small event list with every kind of event in it.
     Generate(GenerateArgs),
 }
@@ -127,4 +139,138 @@ pub struct GenerateArgs {
     /// The file to write; without it the list goes to the standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// The options of `sexton check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The kinds to check; without them all of the fleet.
+    #[arg(value_name = "KIND")]
+    pub kinds: Vec<String>,
+    /// Answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the diagram of each kind there: `KIND.svg`, `KIND.mmd` (Mermaid) and `README.md`.
+    #[arg(long, value_name = "DIR")]
+    pub diagram: Option<PathBuf>,
+}
+
+/// The options of `sexton inspect`.
+#[derive(Debug, clap::Args)]
+pub struct InspectArgs {
+    /// The directory of the store.
+    #[arg(value_name = "DIR")]
+    pub store: PathBuf,
+    /// What to ask; without it a summary.
+    #[command(subcommand)]
+    pub question: Option<Question>,
+    /// Answer as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be asked of a store. Ages count from the last turn that the store holds.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// The actors that live, as their rows show them.
+    Actors(ActorsArgs),
+    /// All about one actor: its state, deadlines, debts, mail, children and last events.
+    Show {
+        /// Which, as `kind/name`.
+        #[arg(value_parser = actor)]
+        id: ActorId,
+    },
+    /// An actor and all its descendants.
+    Tree {
+        /// Which, as `kind/name`.
+        #[arg(value_parser = actor)]
+        id: ActorId,
+    },
+    /// The alarms that ring next.
+    Alarms {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        next: usize,
+    },
+    /// The effects that are owed to the world outside, oldest first.
+    Debts {
+        /// Of this actor only.
+        #[arg(value_parser = actor)]
+        of: Option<ActorId>,
+    },
+    /// The actors that make no progress, and why.
+    Stalled,
+    /// The names that have ended, latest first.
+    Tombstones {
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// The log of events.
+    Events(EventsArgs),
+    /// Why an actor is awake or stalled, what rings next and for what, and its story.
+    Explain {
+        /// Which, as `kind/name`.
+        #[arg(value_parser = actor)]
+        id: ActorId,
+    },
+    /// What destroying an actor would take along, in order, and what would block it.
+    PlanDestroy {
+        /// Which, as `kind/name`.
+        #[arg(value_parser = actor)]
+        id: ActorId,
+    },
+    /// Check every record, every link both ways, and every alarm against its actor's deadlines.
+    Verify,
+}
+
+/// Which actors to list.
+#[derive(Debug, clap::Args)]
+pub struct ActorsArgs {
+    /// Of this kind.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// With this status.
+    #[arg(long)]
+    pub status: Option<String>,
+    /// Of this owner.
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// Created at least so long ago: `90s`, `15m`, `4h`, `2d`.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Created less than so long ago.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    pub younger_than: Option<Duration>,
+    /// Whose row has this field; may be given several times.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = field)]
+    pub has: Vec<(String, String)>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// Which events to list.
+#[derive(Debug, clap::Args)]
+pub struct EventsArgs {
+    /// Behind this position of the log.
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    pub from: u64,
+    /// Of this actor only.
+    #[arg(long, value_name = "ID", value_parser = actor)]
+    pub of: Option<ActorId>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+fn actor(text: &str) -> Result<ActorId, sexton::IdError> {
+    ActorId::parse(text)
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err(format!("`{text}` is not FIELD=VALUE")),
+    }
 }

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sexton::clock::{Clock, WallClock};
-use sexton_cli::args::{Args, Command, GenerateArgs, ReplayArgs};
+use sexton_cli::args::{Args, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs};
+use sexton_cli::chain;
+use sexton_cli::{check, inspect};
 use sexton_cli::replay::{self, Outcome};
 use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
         Command::Replay(args) => replay(&args),
+        Command::Check(args) => check(&args),
+        Command::Inspect(args) => inspect(&args),
         Command::Generate(args) => generate(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -81,6 +85,39 @@ fn tell(args: &ReplayArgs, report: &Report) -> io::Result<()> {
     out.flush()
 }
 
+/// Checks the lifecycles of the fleet.
+fn check(args: &CheckArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    #[expect(clippy::disallowed_methods, reason = "this is where configuration enters")]
+    let policy_of = |name: &str| std::env::var(name).ok();
+    match check::run(args, policy_of, &mut out, wants_colour()) {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::from(NOT_CLEAN)),
+        // Whoever reads it has seen enough.
+        Err(check::CheckError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Answers a question about a store.
+fn inspect(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    match inspect::run(args, &mut out, wants_colour()).and_then(|is_clean| {
+        out.flush()?;
+        Ok(is_clean)
+    }) {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::from(NOT_CLEAN)),
+        // Whoever reads it has seen enough.
+        Err(inspect::InspectError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes a generated event list to a file or to the standard output.
 fn generate(args: &GenerateArgs) -> Result<(), Box<dyn Error>> {
     let written = match &args.out {
@@ -101,15 +138,4 @@ fn generate(args: &GenerateArgs) -> Result<(), Box<dyn Error>> {
 fn write_list(seed: u64, mut out: impl Write) -> io::Result<()> {
     sexton_cli::generate::write(seed, &mut out)?;
     out.flush()
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line = format!("{line}: {cause}");
-        source = cause.source();
-    }
-    line
 }

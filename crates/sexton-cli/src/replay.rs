@@ -467,7 +467,7 @@ fn first_row(args: &ReplayArgs) -> Result<String, TraceError> {
 }
 
 /// All kinds that a replay's store holds.
-fn kinds() -> Kinds {
+pub(crate) fn kinds() -> Kinds {
     sweeps::kinds().with::<Feed>()
 }
 

@@ -1,0 +1,110 @@
+//! Tables and lines for people.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use sexton::Timestamp;
+
+use crate::figures::{duration_ms, grouped};
+
+use super::Damaged;
+
+/// The most damaged records that are listed; the rest is counted.
+const DAMAGED_LISTED_MAX: usize = 20;
+
+/// Where an answer is written for people.
+pub(super) struct Page<'a> {
+    out: &'a mut dyn Write,
+    colour: bool,
+    now: Timestamp,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, colour: bool, now: Timestamp) -> Self {
+        Self { out, colour, now }
+    }
+
+    /// A line.
+    pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.out, "{line}")
+    }
+
+    /// A line that is good or bad news.
+    pub(super) fn verdict(&mut self, is_good: bool, line: &str) -> io::Result<()> {
+        let code = if is_good { "1;32" } else { "1;31" };
+        if self.colour {
+            writeln!(self.out, "\x1b[{code}m{line}\x1b[0m")
+        } else {
+            writeln!(self.out, "{line}")
+        }
+    }
+
+    /// A table, or a sentence that there is nothing in it.
+    pub(super) fn table(
+        &mut self,
+        head: &[&str],
+        rows: Vec<Vec<String>>,
+        nothing: &str,
+    ) -> io::Result<()> {
+        if rows.is_empty() {
+            return self.line(nothing);
+        }
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(head);
+        table.add_rows(rows);
+        for (index, line) in table.lines().enumerate() {
+            let line = line.trim_end();
+            if self.colour && index == 0 {
+                writeln!(self.out, "\x1b[36m{line}\x1b[0m")?;
+            } else {
+                writeln!(self.out, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many there are, and whether all were listed.
+    pub(super) fn counted(&mut self, listed: usize, all: u64, what: &str) -> io::Result<()> {
+        let shown = u64::try_from(listed).unwrap_or(u64::MAX);
+        if shown < all {
+            return self.line(&format!("{} of {} {what}", grouped(shown), grouped(all)));
+        }
+        self.line(&format!("{} {what}", grouped(all)))
+    }
+
+    /// What could not be read.
+    pub(super) fn damaged(&mut self, damaged: &[Damaged]) -> io::Result<()> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        self.verdict(false, &format!("{} that cannot be read:", damaged.len()))?;
+        for it in damaged.iter().take(DAMAGED_LISTED_MAX) {
+            self.line(&format!("  {}: {}", it.place, it.why))?;
+        }
+        let rest = damaged.len().saturating_sub(DAMAGED_LISTED_MAX);
+        if rest > 0 {
+            self.line(&format!("  and {rest} more"))?;
+        }
+        Ok(())
+    }
+
+    /// A moment, and how far it is from the store's last commit.
+    pub(super) fn moment(&self, at: Timestamp) -> String {
+        format!("{at} ({})", self.distance(at))
+    }
+
+    /// How far a moment is from the store's last commit.
+    pub(super) fn distance(&self, at: Timestamp) -> String {
+        let span = |wait: std::time::Duration| {
+            duration_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+        };
+        if at > self.now {
+            format!("in {}", span(at.since(self.now)))
+        } else if at == self.now {
+            "now".to_owned()
+        } else {
+            format!("{} ago", span(self.now.since(at)))
+        }
+    }
+}

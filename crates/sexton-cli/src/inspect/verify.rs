@@ -1,0 +1,73 @@
+//! The audit on disk: every record, every link both ways, every alarm against its actor.
+
+use std::io;
+
+use serde::Serialize;
+use sexton::{Error, audit};
+
+use super::source::Source;
+use super::table::Page;
+use super::{Answer, Damaged, scan};
+
+/// The most broken promises that are listed.
+const BROKEN_MAX: usize = 1_000;
+
+/// A promise that the records do not keep.
+#[derive(Debug, Serialize)]
+struct Broken {
+    promise: &'static str,
+    id: String,
+    why: String,
+}
+
+/// What the audit found.
+#[derive(Debug, Serialize)]
+pub(super) struct Verified {
+    /// Records that were read.
+    records: u64,
+    broken: Vec<Broken>,
+    damaged: Vec<Damaged>,
+    /// Why promises could not be checked, if they could not.
+    unchecked: Option<String>,
+}
+
+impl Answer for Verified {
+    fn show(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.is_clean() {
+            let read = crate::figures::counted(self.records, "record", "records");
+            return page.verdict(true, &format!("sound: {read}, every promise is kept"));
+        }
+        page.damaged(&self.damaged)?;
+        if !self.broken.is_empty() {
+            page.verdict(false, &format!("{} broken promises:", self.broken.len()))?;
+        }
+        for it in &self.broken {
+            page.line(&format!("  {} at {}: {}", it.promise, it.id, it.why))?;
+        }
+        match &self.unchecked {
+            Some(why) => page.line(&format!("not every promise could be checked: {why}")),
+            None => Ok(()),
+        }
+    }
+
+    fn is_clean(&self) -> bool {
+        self.broken.is_empty() && self.damaged.is_empty() && self.unchecked.is_none()
+    }
+}
+
+/// Reads every record, then checks each against every other that it must agree with.
+pub(super) fn verify(source: &Source) -> Result<Verified, Error> {
+    let mut damaged = source.damage().to_vec();
+    let mut records = 0;
+    scan::everything(source.store(), &mut damaged, || records += 1)?;
+    let (broken, unchecked) = match audit::audit(source.store(), source.kinds(), BROKEN_MAX) {
+        Ok(broken) => (broken, None),
+        Err(error) => (Vec::new(), Some(crate::chain(&error))),
+    };
+    let broken = broken.into_iter().map(|it| Broken {
+        promise: it.promise,
+        id: it.id.to_string(),
+        why: it.why,
+    });
+    Ok(Verified { records, broken: broken.collect(), damaged, unchecked })
+}
