@@ -513,6 +513,7 @@ impl Engine {
             at: draft.now,
             order: draft.order,
             writes: draft.writes,
+            events: draft.sealed,
         });
         fence.sequence = Sequence(fence.sequence.0 + 1);
         for (place, to) in draft.sent {

@@ -28,6 +28,7 @@ mod batch;
 mod store;
 mod engine;
 pub mod query;
+pub mod log;
 pub mod sweep;
 pub mod audit;
 
@@ -42,6 +43,7 @@ pub use event::{Event, What};
 pub use inbox::{Body, Gone, Mail};
 pub use key::{ActorId, ActorRef, IdError, Shard};
 pub use limits::Limits;
+pub use log::Cursor;
 pub use row::{DESTROYING, Row, RowRecord, RowView, Value};
 pub use status::Status;
 pub use store::{Fence, Position, Store, StoreFigures};

@@ -16,7 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Epoch, Error, ErrorKind};
+use sexton_core::log::Bounds;
+use sexton_core::{Cursor, Epoch, Error, ErrorKind};
 
 use crate::codec;
 use crate::embedded::Check;
@@ -65,6 +66,8 @@ pub(crate) struct Checkpoint {
     pub(crate) generation: u64,
     /// The fences after that item.
     pub(crate) fences: Fences,
+    /// From where to where the log reached after that item.
+    pub(crate) log: Bounds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,16 +75,25 @@ struct CheckpointRecord {
     position: u64,
     generation: u64,
     epoch: Epoch,
+    log_begin: Cursor,
+    log_end: Cursor,
     shards: Vec<(u16, u64, i64, u64)>,
 }
 
 impl Checkpoint {
+    /// The checkpoint of a store in which nothing has happened.
+    pub(crate) fn beginning() -> Self {
+        Self { position: 0, generation: 1, fences: Fences::new(), log: Bounds::default() }
+    }
+
     /// The record of this checkpoint, in core's envelope.
     pub(crate) fn to_record(&self) -> Result<Vec<u8>, Error> {
         let record = CheckpointRecord {
             position: self.position,
             generation: self.generation,
             epoch: self.fences.epoch(),
+            log_begin: self.log.begin,
+            log_end: self.log.end,
             shards: self.fences.used(),
         };
         codec::seal(&record).map_err(|error| {
@@ -98,7 +110,9 @@ impl Checkpoint {
         };
         let fences = Fences::from_used(record.epoch, &record.shards)
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, message))?;
-        Ok(Self { position: record.position, generation: record.generation, fences })
+        let (begin, end) = (record.log_begin, record.log_end);
+        let log = Bounds { begin, durable: end, end };
+        Ok(Self { position: record.position, generation: record.generation, fences, log })
     }
 }
 
@@ -126,8 +140,7 @@ pub(crate) fn create(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>
         #[cfg(not(feature = "sled"))]
         IndexKind::Sled => return Err(without_sled(&path)),
     };
-    let beginning = Checkpoint { position: 0, generation: 1, fences: Fences::new() };
-    index.apply(&Overlay::default(), &beginning)?;
+    index.apply(&Overlay::default(), &Checkpoint::beginning())?;
     Ok(index)
 }
 

@@ -18,6 +18,7 @@ pub use sexton_core::codec;
 
 mod fault;
 mod fences;
+mod log;
 pub mod memory;
 mod disk;
 mod journal;

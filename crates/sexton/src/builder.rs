@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 use crate::clock::{Clock, WallClock};
 use crate::committer::Committer;
 use crate::host::Host;
+use crate::log::Bell;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
 use crate::shard::Shared;
@@ -187,6 +188,7 @@ impl Builder {
             mailboxes: (0..threads.min(usize::from(SHARDS))).map(new_mailbox).collect(),
             committer: Committer::default(),
             events: broadcast::Sender::new(self.events_max),
+            bell: Bell::default(),
             performers: self.performers,
             idle_after: self.idle_after,
         };

@@ -27,6 +27,7 @@ use self::supervisor::Supervisor;
 use crate::builder::{Builder, Foundation};
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
+use crate::log::Log;
 use crate::mailbox::{Input, closed};
 use crate::shard::Shared;
 use crate::sweep::Plan;
@@ -130,6 +131,11 @@ impl Host {
     /// Listens to what happens from here on.
     pub fn subscribe(&self) -> Events {
         Events::new(self.inner.shared.events.subscribe())
+    }
+
+    /// The store's log of events, which can be read and followed from a cursor.
+    pub fn log(&self) -> Log {
+        Log::new(Arc::clone(&self.inner.shared))
     }
 
     /// How it stands now.

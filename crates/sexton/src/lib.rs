@@ -71,6 +71,7 @@ mod shard;
 mod committer;
 mod gate;
 mod events;
+pub mod log;
 mod perform;
 mod sweeps;
 mod host;

@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::clock::{Clock, TIMER_MAX, wait_for};
 use crate::committer::Committer;
 use crate::gate::{Gate, Outgoing};
+use crate::log::Bell;
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
 use crate::perform::Performers;
 
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) committer: Committer,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
+    pub(crate) bell: Bell,
     pub(crate) performers: Performers,
     pub(crate) idle_after: Duration,
 }

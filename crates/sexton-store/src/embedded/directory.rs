@@ -24,8 +24,9 @@ use crate::fault;
 use crate::index::{self, Index, IndexKind};
 use crate::journal::Journal;
 
-/// The version of the directory's layout; a later one is refused by name.
-const FORMAT: u32 = 1;
+/// The version of the directory's layout; another one is refused by name. No earlier one was
+/// ever released.
+const FORMAT: u32 = 2;
 const MARKER: &str = "sexton-store";
 const MARKER_NEW: &str = "sexton-store.new";
 const LOCK: &str = "lock";
@@ -119,10 +120,10 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
     field("sexton store").ok_or_else(|| corrupt("it does not begin with `sexton store`"))?;
     let format = field("format").and_then(|it| it.parse::<u32>().ok());
     let format = format.ok_or_else(|| corrupt("it names no format"))?;
-    if format > FORMAT {
+    if format != FORMAT {
         let path = path.display();
         let message =
-            format!("the store {path} has format {format}, and this version reads up to {FORMAT}");
+            format!("the store {path} has format {format}, and this version reads {FORMAT}");
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     let index = field("index").ok_or_else(|| corrupt("it names no index"))?;

@@ -160,10 +160,10 @@ impl Reading {
 }
 
 fn check_frame(frame: &Frame<'_>, reached: u64, path: &Path, offset: usize) -> Result<(), Error> {
-    if frame.format > FORMAT {
+    if frame.format != FORMAT {
         let (path, found) = (path.display(), frame.format);
         let message = format!(
-            "{path} has a frame of format {found} at byte {offset}, and this version reads up to \
+            "{path} has a frame of format {found} at byte {offset}, and this version reads \
              {FORMAT}"
         );
         return Err(Error::new(ErrorKind::Corrupt, message));
@@ -228,10 +228,9 @@ fn read_head(disk: &dyn Disk, generation: u64) -> Result<Segment, Error> {
     file.read_at(0, &mut head).map_err(failed)?;
     let head = SegmentHead::from_bytes(&head).map_err(|bad| match bad {
         BadHead::Damaged => fault::damage(&path, 0, "its head does not check"),
-        BadHead::Newer(found) => {
+        BadHead::Other(found) => {
             let path = path.display();
-            let message =
-                format!("{path} has format {found}, and this version reads up to {FORMAT}");
+            let message = format!("{path} has format {found}, and this version reads {FORMAT}");
             Error::new(ErrorKind::Corrupt, message)
         }
     })?;

@@ -98,10 +98,11 @@ impl Supervisor {
     fn start_committer(&self) -> Result<JoinHandle<()>, Error> {
         let shared = Arc::clone(&self.shared);
         thread("sexton-committer", move || {
-            let run = || shared.committer.run(&*shared.store, &shared.mailboxes);
+            let run = || shared.committer.run(&*shared.store, &shared.mailboxes, &shared.bell);
             if catch_unwind(AssertUnwindSafe(run)).is_err() {
                 shared.mailboxes.iter().for_each(|mailbox| mailbox.fail());
             }
+            shared.bell.end();
         })
     }
 

@@ -8,6 +8,7 @@ mod calls;
 mod effects;
 mod ends;
 mod gate;
+mod log;
 mod mail;
 mod support;
 mod sweeps;
