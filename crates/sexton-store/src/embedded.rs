@@ -1,6 +1,7 @@
 //! The store on this machine's disk: a journal, an index behind it, and one directory for both.
 
 mod directory;
+mod read_only;
 mod shared;
 mod worker;
 
@@ -18,6 +19,7 @@ use sexton_core::log::Bounds;
 use sexton_core::{Batch, Cursor, Error, Fence, Position, Shard, Store};
 
 use crate::index::IndexKind;
+pub use read_only::{Inspection, InspectionFigures, ReadOnlyStore, inspect};
 use shared::Shared;
 
 /// How to open a store.

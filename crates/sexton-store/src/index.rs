@@ -7,6 +7,7 @@
 //! record of an index:  crc32:4  value        the checksum covers the key and the value
 //! ```
 
+mod copy_on_write;
 pub(crate) mod redb;
 #[cfg(feature = "sled")]
 mod sled;
@@ -21,6 +22,7 @@ use sexton_core::{Cursor, Epoch, Error, ErrorKind};
 
 use crate::codec;
 use crate::embedded::Check;
+use crate::fault::Damage;
 use crate::fences::Fences;
 use crate::overlay::{Overlay, Records};
 
@@ -161,6 +163,45 @@ pub(crate) fn open(
         IndexKind::Sled => guarded(&path, || sled::SledIndex::open(&path, check).map(boxed)),
         #[cfg(not(feature = "sled"))]
         IndexKind::Sled => Err(without_sled(&path)),
+    }
+}
+
+/// Opens the index of a store that exists, and changes nothing of it.
+///
+/// redb's file is read under a layer in memory; sled, which cannot be opened without being
+/// written to, is copied to a temporary directory, which goes when the index is dropped.
+pub(crate) fn open_read_only(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>, Error> {
+    let path = directory.join(kind.file_name());
+    if !path.exists() {
+        let message = format!("the index {} is missing", path.display());
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    match kind {
+        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open_read_only(&path).map(boxed)),
+        #[cfg(feature = "sled")]
+        IndexKind::Sled => guarded(&path, || sled::SledIndex::open_copy(&path).map(boxed)),
+        #[cfg(not(feature = "sled"))]
+        IndexKind::Sled => Err(without_sled(&path)),
+    }
+}
+
+/// What is the matter with the structure of an index, as far as its library can tell; changes
+/// nothing.
+pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damage> {
+    let path = directory.join(kind.file_name());
+    match kind {
+        IndexKind::Redb if path.exists() => {
+            match guarded(&path, || redb::RedbIndex::check_read_only(&path)) {
+                Ok(true) => None,
+                Ok(false) => {
+                    let what = "has pages that do not check; an earlier checkpoint is used";
+                    Some(Damage::of(&path, what))
+                }
+                Err(error) => Some(Damage::because(&path, &error)),
+            }
+        }
+        // What is missing, and what sled finds, is told when it is opened.
+        IndexKind::Redb | IndexKind::Sled => None,
     }
 }
 

@@ -134,6 +134,55 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
     IndexKind::from_name(&index).ok_or_else(|| corrupt(&format!("no index is called `{index}`")))
 }
 
+/// Takes a lock that keeps writers out and other readers in, without changing a byte.
+///
+/// `None` where there is no file to lock, as in a copy.
+pub(super) fn take_shared_lock(path: &Path) -> Result<Option<File>, Error> {
+    let file = path.join(LOCK);
+    let failed = |error| fault::of_io(ErrorKind::Closed, "lock", &file, error);
+    let lock = match File::open(&file) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn in_use(path: &Path) -> Error {
+    let message = format!("the store {} is in use by another process", path.display());
+    Error::new(ErrorKind::Busy, message)
+}
+
+/// Whether anything at `path` is of a store, whole or not; refuses what is none.
+pub(super) fn is_store(path: &Path) -> Result<bool, Error> {
+    if has_marker(path) {
+        return Ok(true);
+    }
+    if path.join(MARKER_NEW).is_file() {
+        return Err(refused(path, "is a store whose making was cut short: nothing is in it yet"));
+    }
+    let names = [IndexKind::Redb, IndexKind::Sled].map(IndexKind::file_name);
+    if names.into_iter().chain([JOURNAL]).any(|name| path.join(name).exists()) {
+        return Ok(false);
+    }
+    let message = format!("there is no store at {}", path.display());
+    Err(Error::new(ErrorKind::NotFound, message))
+}
+
+/// Where the marker of the store at `path` lies.
+pub(super) fn marker(path: &Path) -> PathBuf {
+    path.join(MARKER)
+}
+
+/// Where the journal of the store at `path` lies.
+pub(super) fn journal(path: &Path) -> PathBuf {
+    path.join(JOURNAL)
+}
+
 fn write_marker(path: &Path, kind: IndexKind) -> Result<(), Error> {
     let file = path.join(MARKER_NEW);
     let index = kind.name();
@@ -185,10 +234,7 @@ fn take_lock(path: &Path) -> Result<File, Error> {
     let lock = options.open(&file).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("the store {} is in use by another process", path.display());
-            Err(Error::new(ErrorKind::Busy, message))
-        }
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
