@@ -75,13 +75,13 @@ impl Actor for Preview {
         due.at(self.born_at + LIFE, "too old".to_owned());
     }
 
-    fn on_deadline(&mut self, why: String, turn: &mut Turn<Self>) -> Taken {
-        turn.destroy(why, "deadline");
+    fn on_deadline(&mut self, due: String, turn: &mut Turn<Self>) -> Taken {
+        turn.destroy(due, "deadline");
         Ok(())
     }
 
-    fn on_outcome(&mut self, _: &bool, end: Outcome<()>, turn: &mut Turn<Self>) -> Taken {
-        match end {
+    fn on_outcome(&mut self, _: &bool, outcome: Outcome<()>, turn: &mut Turn<Self>) -> Taken {
+        match outcome {
             Outcome::Done(()) => self.phase = Phase::Ready,
             Outcome::Failed(failure) => turn.destroy(failure.message, "provider"),
         }
@@ -94,9 +94,9 @@ impl Actor for Preview {
 }
 
 impl Handler<Fork> for Preview {
-    fn handle(&mut self, fork: Fork, turn: &mut Turn<Self>) -> Result<Option<ActorId>, Refusal> {
+    fn handle(&mut self, message: Fork, turn: &mut Turn<Self>) -> Result<Option<ActorId>, Refusal> {
         self.used_at = turn.now();
-        Ok(turn.create::<Self>(&fork.0, &()))
+        Ok(turn.create::<Self>(&message.0, &()))
     }
 }
 // -- the actor ends
@@ -111,7 +111,7 @@ impl Message for Expire {
 }
 
 impl Handler<Expire> for Preview {
-    fn handle(&mut self, _expire: Expire, turn: &mut Turn<Self>) -> Taken {
+    fn handle(&mut self, _message: Expire, turn: &mut Turn<Self>) -> Taken {
         // What is too old stays too old. Where a condition may change, look at it again here.
         self.on_deadline("overdue".to_owned(), turn)
     }
@@ -156,10 +156,10 @@ impl Cloud {
 }
 
 impl Performer<Preview> for Cloud {
-    async fn perform(&self, id: EffectId, shall_be: bool, failures: u32) -> Performed<()> {
+    async fn perform(&self, id: EffectId, effect: bool, failures: u32) -> Performed<()> {
         let mut machines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let owner = id.actor.to_string();
-        if !shall_be {
+        if !effect {
             // "No such machine" is done: there is nothing left to do.
             machines.remove(&owner);
             return Performed::Done(());
@@ -205,6 +205,10 @@ async fn end(preview: &Handle<Preview>, clock: &SetClock) -> Result<String, sext
 /// # Errors
 ///
 /// What the host says.
+///
+/// # Panics
+///
+/// If it does not do what it shows.
 #[tokio::main(flavor = "current_thread")]
 pub async fn main() -> Result<(), Box<dyn Error>> {
     let clock = Arc::new(SetClock::at(Timestamp::ZERO));

@@ -13,3 +13,8 @@ pub mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("README.md")]
 pub mod examples {}
+
+/// The guide.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+pub mod the_guide {}
