@@ -18,3 +18,13 @@ pub mod examples {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide.md")]
 pub mod the_guide {}
+
+/// Durable Objects, concept by concept.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/durable-objects.md")]
+pub mod durable_objects {}
+
+/// Kubernetes, Orleans, Temporal.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
