@@ -14,6 +14,7 @@
 //! [`sim_cloud`] is the outside world for replays and simulations.
 
 pub mod policy;
+mod overrides;
 mod caller;
 mod fault;
 pub mod placement;
@@ -21,6 +22,7 @@ mod due;
 mod owner;
 mod node;
 mod workspace;
+mod session;
 mod task;
 mod reaper;
 pub mod sweeps;
@@ -34,21 +36,28 @@ pub use caller::{Caller, Role, Tenure};
 pub use due::Expire;
 pub use fault::Fault;
 pub use node::{
-    AgentDown, AgentUp, Claim, Drain, Heartbeat, Lost, Machine, Node, NodeAnswer, NodeClass,
-    NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus, NodeTerms, Ready, Unclaim,
-    WorkspaceChanged,
+    AgentDown, AgentUp, Attach, Claim, Drain, Health, Heartbeat, Holding, Lost, Machine, MarkIdle,
+    Node, NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus,
+    NodeTerms, Outdated, Ready, Return, StillInUse, Unclaim, WorkspaceChanged, WorkspaceUse,
+    health,
 };
+pub use overrides::Overrides;
 pub use owner::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
-    Release, RequestNode, Seek, StartTask,
+    Release, RequestNode, Returned, Seek, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
+};
+pub use session::{
+    Lose, Session, SessionAnswer, SessionDue, SessionEffect, SessionInit, SessionProgress,
+    SessionResult, SessionStatus, SessionTold,
 };
 pub use task::{
     Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
 };
 pub use workspace::{
-    AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,
+    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Restart,
+    Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,
     WorkspaceSpec, WorkspaceStatus, WorkspaceTerms,
 };

@@ -9,6 +9,7 @@
 
 mod commands;
 mod registry;
+mod returns;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +26,8 @@ use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 pub use self::commands::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Release, RequestNode, Seek, StartTask,
 };
+
+pub use self::returns::Returned;
 
 use self::registry::{Birth, Held, Lying, Request};
 
@@ -113,7 +116,8 @@ impl Owner {
                 .clone()
                 .unwrap_or_else(|| policy.default_location.clone()),
         };
-        let init = self.node_init(spec, turn);
+        let mut init = self.node_init(spec, turn);
+        init.terms = request.place.overrides.of_node(init.terms);
         turn.create::<Node>(&name, &init);
         let held = Held { birth: Birth::Recorded, ..Held::new(&init.spec) };
         self.nodes.insert(name.clone(), held);
@@ -140,7 +144,8 @@ impl Owner {
             workspace: request.workspace.clone(),
             task: request.task.clone(),
             tenure: request.tenure,
-            terms: WorkspaceTerms::of(&self.init.policy),
+            terms: request.place.overrides.of_workspace(WorkspaceTerms::of(&self.init.policy)),
+            lease: None,
         };
         match birth {
             Birth::Sent => turn.send::<Node, _>(&id, &place),
@@ -259,6 +264,7 @@ impl Actor for Owner {
         on.message::<StartTask>().message::<EndTask>();
         on.message::<CreateWorkspace>().message::<EndWorkspace>();
         on.message::<Seek>().message::<Release>().message::<Forward>();
+        on.message::<Returned>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
     }
 

@@ -5,6 +5,7 @@ use sexton_core::{ActorId, Message};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
+use crate::overrides::Overrides;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 /// Where somebody wants a workspace.
@@ -16,6 +17,8 @@ pub struct Wish {
     pub size: Option<String>,
     /// At this location.
     pub location: Option<String>,
+    /// What the project sets for itself: for a machine that has to be made, and the workspace.
+    pub overrides: Overrides,
 }
 
 impl Wish {
@@ -36,6 +39,8 @@ pub struct Place {
     pub tenure: Tenure,
     /// How long it may do what.
     pub terms: WorkspaceTerms,
+    /// The lease of whoever has claimed the node: without it nothing is placed there.
+    pub lease: Option<u64>,
 }
 
 impl Message for Place {

@@ -117,6 +117,8 @@ policy! {
         node_error_grace = 10 * MINUTE, SECOND, DAY;
         /// The age of a heartbeat up to which an agent counts as healthy.
         heartbeat_healthy = 180 * SECOND, SECOND, HOUR;
+        /// The age of a heartbeat up to which an agent that is not healthy counts as stale.
+        heartbeat_stale = 360 * SECOND, SECOND, 2 * HOUR;
         /// How long a stopped workspace is kept.
         workspace_stopped_ttl = 5 * MINUTE, SECOND, 30 * DAY;
         /// How long a workspace may be idle until it is stopped.
@@ -129,6 +131,12 @@ policy! {
         workspace_error_ttl = 2 * HOUR, SECOND, 30 * DAY;
         /// How long a sleeping workspace is kept.
         workspace_sleeping_ttl = 7 * DAY, MINUTE, 365 * DAY;
+        /// How long a session may be silent until its workspace counts as idle.
+        session_silence = 15 * MINUTE, MINUTE, DAY;
+        /// How often a workspace that is touched tells its node so.
+        workspace_use_every = 10 * MINUTE, SECOND, 30 * MINUTE;
+        /// How long ago a task must have ended whose workspace is still active.
+        sweep_orphaned_workspace = 10 * MINUTE, SECOND, DAY;
         /// How long a task may wait for capacity.
         task_waiting_for_capacity = 2 * HOUR, SECOND, 7 * DAY;
         /// How long a task may wait for its node's machine.
@@ -181,6 +189,9 @@ policy! {
         default_size = "cx32";
         /// The location of machines that the fleet makes, where nobody named one.
         default_location = "fsn1";
+        /// The version that agents must have; an idle node with another is destroyed. `any` is
+        /// every version.
+        agent_version = "any";
     }
 }
 

@@ -13,9 +13,11 @@
 mod agents;
 mod callback;
 mod chance;
+mod holdings;
 mod journal;
 mod machines;
 mod orphans;
+mod runs;
 mod script;
 mod usage;
 mod world;
@@ -31,9 +33,11 @@ use thiserror::Error;
 
 use crate::node::Node;
 use crate::reaper::Reaper;
+use crate::session::Session;
 use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
+pub use self::holdings::Releasing;
 pub use self::script::ScriptStep;
 pub use self::world::{Bill, Billed, SimMachine};
 
@@ -108,6 +112,7 @@ pub struct SimCloud {
     world: World,
     journal: Option<Journal>,
     listing: Listing,
+    releasing: Releasing,
     /// Scripted effects that wait for the trace, by actor, and the machine that they need.
     pending: BTreeMap<ActorId, (EffectId, Option<ActorRef>)>,
     /// What those of them want made: installation, size, location.
@@ -136,6 +141,7 @@ impl SimCloud {
             world,
             journal,
             listing: Listing::Whole,
+            releasing: Releasing::Working,
             pending: BTreeMap::new(),
             orders: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -200,6 +206,7 @@ impl SimCloud {
         match owed.id.actor.id.kind() {
             Node::KIND => self.perform_node(now, owed),
             Workspace::KIND => self.perform_workspace(now, owed, store),
+            Session::KIND => self.perform_session(now, owed, store),
             Reaper::KIND => self.perform_reaper(now, owed, store),
             kind => {
                 let message = format!("no performer for effects of {kind}");

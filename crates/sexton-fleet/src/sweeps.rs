@@ -14,6 +14,7 @@ use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
+use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::workspace::Workspace;
 
@@ -23,6 +24,7 @@ pub fn kinds() -> Kinds {
         .with::<Owner>()
         .with::<Node>()
         .with::<Workspace>()
+        .with::<Session>()
         .with::<TaskRunner>()
         .with::<Reaper>()
         .with::<Sweeper>()
@@ -58,8 +60,7 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let idle = nodes("idle_orphan", RUNNING, &[NodeDue::Idle], none);
     let stuck = &[NodeDue::Error, NodeDue::Provisioning, NodeDue::AgentReady];
     let error = nodes("error_nodes", FAILED, stuck, none);
-    let orphaned = workspaces("orphaned_workspace", ACTIVE_WORKSPACES, none);
-    let ended = workspaces("stale_stopped", ENDED_WORKSPACES, policy.workspace_stopped_ttl);
+    let overdue = workspaces("overdue_workspace", WORKSPACES, none);
     let tasks = Overdue {
         name: "stuck_task",
         scope: TASKS,
@@ -70,17 +71,18 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         every: policy.sweep_every,
         back_off: policy.sweep_back_off,
     };
-    vec![
+    let mut sweeps: Vec<Box<dyn Sweep>> = vec![
         Box::new(stale_warm),
         Box::new(stopped),
         Box::new(lifetime),
         Box::new(idle),
         Box::new(error),
-        Box::new(orphaned),
-        Box::new(ended),
+        Box::new(overdue),
         Box::new(tasks),
         Box::new(ProviderOrphans { every: policy.provider_scan_every }),
-    ]
+    ];
+    sweeps.extend(crate::node::sweeps::all(policy));
+    sweeps
 }
 
 type Scope = &'static [(&'static str, &'static str)];
@@ -90,11 +92,12 @@ const STOPPED: Scope = &[("node", "stopped")];
 const RUNNING: Scope = &[("node", "running")];
 const IN_USE: Scope = &[("node", "running"), ("node", "warm")];
 const FAILED: Scope = &[("node", "error"), ("node", "creating")];
-const ACTIVE_WORKSPACES: Scope =
-    &[("workspace", "creating"), ("workspace", "running"), ("workspace", "recovery")];
-const ENDED_WORKSPACES: Scope = &[
+/// All but the stopped ones, which have a sweep of their own.
+const WORKSPACES: Scope = &[
+    ("workspace", "creating"),
+    ("workspace", "running"),
+    ("workspace", "recovery"),
     ("workspace", "stopping"),
-    ("workspace", "stopped"),
     ("workspace", "error"),
     ("workspace", "sleeping"),
 ];

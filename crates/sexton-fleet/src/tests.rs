@@ -5,8 +5,15 @@
 //! decides about ends when he says so and not before.
 
 mod harness;
+mod stage;
 mod nodes;
 mod tasks;
 mod external;
 mod nets;
 mod restarts;
+mod machines;
+mod claims;
+mod placements;
+mod workspaces;
+mod sessions;
+mod passes;

@@ -64,6 +64,7 @@ impl Subject<'_> {
             node: self.node.clone(),
             size: self.row.info.value("size").map(str::to_owned),
             location: self.row.info.value("location").map(str::to_owned),
+            ..Wish::default()
         }
     }
 

@@ -36,7 +36,7 @@ impl Callback {
     pub fn call(&self, reply: Reply<()>) -> Call {
         let epoch = self.to.incarnation;
         match &self.what {
-            CallbackKind::Ready => Call::new::<Node, _>(Ready { epoch }, reply),
+            CallbackKind::Ready => Call::new::<Node, _>(Ready { epoch, version: None }, reply),
             CallbackKind::AgentUp => Call::new::<Node, _>(AgentUp { epoch }, reply),
             CallbackKind::AgentDown => Call::new::<Node, _>(AgentDown { epoch }, reply),
             CallbackKind::Lost(class) => {

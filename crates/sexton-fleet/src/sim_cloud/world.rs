@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
 
-use crate::node::Machine;
+use crate::node::{Holding, Machine};
 
 use super::callback::Callback;
 
@@ -91,6 +91,8 @@ pub(super) enum Record {
     Callback(Box<Callback>),
     Acknowledged(u64),
     NextCallback(u64),
+    Holding(ActorRef, Holding),
+    HoldingGone(ActorRef, Holding),
 }
 
 /// The tables.
@@ -106,6 +108,8 @@ pub(super) struct World {
     pub(super) next_callback: u64,
     /// Machines that are gone.
     pub(super) totals: Billed,
+    /// Names and volumes, by the lives that they were made for.
+    pub(super) holdings: BTreeSet<(ActorRef, Holding)>,
 }
 
 impl World {
@@ -135,6 +139,12 @@ impl World {
                 self.callbacks.remove(&number);
             }
             Record::NextCallback(number) => self.next_callback = number,
+            Record::Holding(owner, holding) => {
+                self.holdings.insert((owner, holding));
+            }
+            Record::HoldingGone(owner, holding) => {
+                self.holdings.remove(&(owner, holding));
+            }
         }
     }
 
@@ -155,6 +165,8 @@ impl World {
         records.extend(asked.map(|(of, asked)| Record::Asked(of.clone(), asked.clone())));
         let callbacks = self.callbacks.values().cloned();
         records.extend(callbacks.map(|callback| Record::Callback(Box::new(callback))));
+        let holdings = self.holdings.iter().cloned();
+        records.extend(holdings.map(|(of, holding)| Record::Holding(of, holding)));
         records
     }
 }

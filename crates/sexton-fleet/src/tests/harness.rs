@@ -348,7 +348,7 @@ impl Fleet {
 
     /// Nothing lives but the owner, and no machine is left.
     pub(super) fn assert_nothing_left(&self) {
-        for kind in ["node", "workspace", "task"] {
+        for kind in ["node", "workspace", "session", "task"] {
             assert_eq!(self.rows(kind), [], "at {}", self.now);
         }
         assert_eq!(self.cloud.machines(self.now).count(), 0);
