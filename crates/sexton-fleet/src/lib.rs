@@ -22,6 +22,11 @@ mod owner;
 mod node;
 mod workspace;
 mod task;
+mod town;
+mod container;
+mod agent;
+mod identity;
+mod pulse;
 mod reaper;
 pub mod sweeps;
 pub mod catalog;
@@ -30,23 +35,37 @@ pub mod sim_cloud;
 #[cfg(test)]
 mod tests;
 
+pub use agent::{Agent, AgentDue, AgentInit, AgentReport, AgentStatus, AgentTerms, Dismiss};
 pub use caller::{Caller, Role, Tenure};
+pub use container::{
+    Care, Container, ContainerAnswer, ContainerCallback, ContainerDue, ContainerEffect,
+    ContainerInit, ContainerSays, ContainerStatus, ContainerTerms, Health, Reconfigure, Tend,
+};
 pub use due::Expire;
 pub use fault::Fault;
+pub use identity::{
+    AgentIdentity, IdentityAnswer, IdentityDue, IdentityEffect, IdentityInit, IdentityStatus,
+    IdentityTerms,
+};
 pub use node::{
     AgentDown, AgentUp, Claim, Drain, Heartbeat, Lost, Machine, Node, NodeAnswer, NodeClass,
     NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus, NodeTerms, Ready, Unclaim,
     WorkspaceChanged,
 };
 pub use owner::{
-    CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
-    Release, RequestNode, Seek, StartTask,
+    CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit,
+    OwnerStatus, Release, RequestNode, Seek, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
 };
 pub use task::{
     Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+};
+pub use town::{
+    AddAgent, AddRig, AgentNews, Attach, BeadStatus, CloseBead, ConfigureTown, EndTown, Inspect,
+    OpenBead, RemoveAgent, RemoveRig, StartBead, Town, TownDue, TownInit, TownReport, TownStatus,
+    TownTerms, Unlisted,
 };
 pub use workspace::{
     AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,

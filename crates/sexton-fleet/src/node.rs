@@ -27,6 +27,7 @@ use crate::due::{self, Expire};
 use crate::fault::Fault;
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, NodeNews, Phase, Place};
+use crate::sweeps::Bereaved;
 
 pub use self::callbacks::{AgentDown, AgentUp, Heartbeat, Lost, Ready};
 pub use self::rules::NodeDue;
@@ -183,7 +184,7 @@ impl Actor for Node {
         on.message::<Ready>().message::<AgentUp>().message::<AgentDown>().message::<Heartbeat>();
         on.message::<Lost>().message::<Place>().message::<Leave>().message::<WorkspaceChanged>();
         on.message::<Claim>().message::<Unclaim>().message::<Drain>();
-        on.message::<EndNode>().message::<Expire>();
+        on.message::<EndNode>().message::<Expire>().message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

@@ -4,18 +4,26 @@
 //! by exactly that, so it can neither contradict the actor's own terms nor select what has no
 //! deadline: what somebody outside decides about. The asked one checks again in its own turn.
 
+mod lost;
+
 use std::time::Duration;
 
 use sexton_core::sweep::{Look, Sweep, Sweeper};
-use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView};
+use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView, Status};
 
+use crate::agent::Agent;
+use crate::container::Container;
 use crate::due::Expire;
+use crate::identity::AgentIdentity;
 use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
 use crate::task::TaskRunner;
+use crate::town::{self, Town};
 use crate::workspace::Workspace;
+
+pub use self::lost::Bereaved;
 
 /// Every kind of the fleet, and the kind that remembers for sweeps.
 pub fn kinds() -> Kinds {
@@ -25,6 +33,10 @@ pub fn kinds() -> Kinds {
         .with::<Workspace>()
         .with::<TaskRunner>()
         .with::<Reaper>()
+        .with::<Town>()
+        .with::<Container>()
+        .with::<Agent>()
+        .with::<AgentIdentity>()
         .with::<Sweeper>()
 }
 
@@ -70,7 +82,7 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         every: policy.sweep_every,
         back_off: policy.sweep_back_off,
     };
-    vec![
+    let mut all: Vec<Box<dyn Sweep>> = vec![
         Box::new(stale_warm),
         Box::new(stopped),
         Box::new(lifetime),
@@ -80,10 +92,18 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         Box::new(ended),
         Box::new(tasks),
         Box::new(ProviderOrphans { every: policy.provider_scan_every }),
-    ]
+        Box::new(lost::LostActors::of(policy)),
+    ];
+    all.extend(town::sweeps::all(policy));
+    all
 }
 
-type Scope = &'static [(&'static str, &'static str)];
+pub(crate) type Scope = &'static [(&'static str, &'static str)];
+
+/// The rows of a kind, whatever its status; not of what is being destroyed.
+pub(crate) fn statuses<A: Actor>() -> Vec<(&'static str, &'static str)> {
+    A::Status::ALL.iter().map(|status| (A::KIND, status.name())).collect()
+}
 
 const WARM: Scope = &[("node", "warm")];
 const STOPPED: Scope = &[("node", "stopped")];
@@ -101,23 +121,23 @@ const ENDED_WORKSPACES: Scope = &[
 const TASKS: Scope = &[("task", "queued"), ("task", "delegated"), ("task", "in_progress")];
 
 /// Asks a row's actor to act on what is due, in the life that the row is of.
-fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
+pub(crate) fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
     let letter = Letter::new::<A, _>(&row.id, &Expire { why: why.to_owned() })?;
     Ok(Letter { incarnation: Some(row.record.incarnation), ..letter })
 }
 
 /// Selects rows whose own deadline has passed.
-struct Overdue {
-    name: &'static str,
-    scope: Scope,
+pub(crate) struct Overdue {
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
     /// What the deadline must be for; nothing is anything.
-    for_what: &'static [NodeDue],
+    pub(crate) for_what: &'static [NodeDue],
     /// How much longer than the deadline the row is left alone.
-    slack: Duration,
-    ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
-    limit: u32,
-    every: Duration,
-    back_off: Duration,
+    pub(crate) slack: Duration,
+    pub(crate) ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
+    pub(crate) limit: u32,
+    pub(crate) every: Duration,
+    pub(crate) back_off: Duration,
 }
 
 impl Sweep for Overdue {

@@ -17,6 +17,7 @@ use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
 use crate::placement::{Wish, WorkspaceReady};
 use crate::policy::Policy;
+use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
 
 sexton_core::lifecycle! {
@@ -299,7 +300,7 @@ impl Actor for Workspace {
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<End>().message::<Touch>().message::<Expire>();
+        on.message::<End>().message::<Touch>().message::<Expire>().message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

@@ -8,6 +8,7 @@ use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
 use crate::node::Machine;
 
 use super::callback::Callback;
+use super::containers::SimContainer;
 
 /// A machine as the cloud lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,10 @@ pub(super) enum Record {
     Callback(Box<Callback>),
     Acknowledged(u64),
     NextCallback(u64),
+    Container(Box<SimContainer>),
+    ContainerGone(ActorRef),
+    Key(ActorRef, u64),
+    KeyGone(ActorRef, u64),
 }
 
 /// The tables.
@@ -106,6 +111,9 @@ pub(super) struct World {
     pub(super) next_callback: u64,
     /// Machines that are gone.
     pub(super) totals: Billed,
+    pub(super) containers: BTreeMap<ActorRef, SimContainer>,
+    /// Keys of agents that are valid.
+    pub(super) keys: BTreeSet<(ActorRef, u64)>,
 }
 
 impl World {
@@ -135,6 +143,18 @@ impl World {
                 self.callbacks.remove(&number);
             }
             Record::NextCallback(number) => self.next_callback = number,
+            Record::Container(container) => {
+                self.containers.insert(container.owner.clone(), *container);
+            }
+            Record::ContainerGone(owner) => {
+                self.containers.remove(&owner);
+            }
+            Record::Key(owner, key) => {
+                self.keys.insert((owner, key));
+            }
+            Record::KeyGone(owner, key) => {
+                self.keys.remove(&(owner, key));
+            }
         }
     }
 
@@ -155,6 +175,9 @@ impl World {
         records.extend(asked.map(|(of, asked)| Record::Asked(of.clone(), asked.clone())));
         let callbacks = self.callbacks.values().cloned();
         records.extend(callbacks.map(|callback| Record::Callback(Box::new(callback))));
+        let containers = self.containers.values().cloned();
+        records.extend(containers.map(|container| Record::Container(Box::new(container))));
+        records.extend(self.keys.iter().map(|(of, key)| Record::Key(of.clone(), *key)));
         records
     }
 }
