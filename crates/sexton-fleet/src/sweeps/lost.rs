@@ -14,6 +14,7 @@ use sexton_core::{
 
 use crate::agent::Agent;
 use crate::container::Container;
+use crate::due;
 use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::policy::Policy;
@@ -54,6 +55,7 @@ macro_rules! followers {
                     message: Bereaved,
                     turn: &mut Turn<Self>,
                 ) -> Result<(), Refusal> {
+                    due::only_from_sweeps(turn)?;
                     if turn.parent() != Some(&message.parent) {
                         return Err(Refusal::new(format!("{} is not its parent", message.parent)));
                     }

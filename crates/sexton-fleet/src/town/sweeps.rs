@@ -8,6 +8,7 @@ use sexton_core::{Actor, ActorId, Error, Handler, Letter, Message, Refusal, RowV
 
 use crate::agent::Agent;
 use crate::container::Container;
+use crate::due;
 use crate::identity::AgentIdentity;
 use crate::owner::Owner;
 use crate::policy::Policy;
@@ -75,9 +76,10 @@ impl Message for Unlisted {
 }
 
 impl Handler<Unlisted> for Town {
-    /// The one half of the condition that the town knows is looked at again; the other cannot
-    /// have changed, because a link is made before a town is born and never after.
+    /// The one half of the condition that the town knows is looked at again; the other does
+    /// not change, because a link is made with a town's birth.
     fn handle(&mut self, message: Unlisted, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        due::only_from_sweeps(turn)?;
         if self.has_work(turn.now()) {
             return Err(Refusal::new(format!("it has active work: {}", message.why)));
         }
