@@ -24,6 +24,11 @@ mod node;
 mod workspace;
 mod session;
 mod task;
+mod town;
+mod container;
+mod agent;
+mod identity;
+mod pulse;
 mod reaper;
 pub mod sweeps;
 pub mod catalog;
@@ -32,9 +37,19 @@ pub mod sim_cloud;
 #[cfg(test)]
 mod tests;
 
+pub use agent::{Agent, AgentDue, AgentInit, AgentReport, AgentStatus, AgentTerms, Dismiss};
 pub use caller::{Caller, Role, Tenure};
+pub use container::{
+    Care, Container, ContainerAnswer, ContainerCallback, ContainerDue, ContainerEffect,
+    ContainerHealth, ContainerInit, ContainerSays, ContainerStatus, ContainerTerms, Reconfigure,
+    Tend,
+};
 pub use due::Expire;
 pub use fault::Fault;
+pub use identity::{
+    AgentIdentity, IdentityAnswer, IdentityDue, IdentityEffect, IdentityInit, IdentityStatus,
+    IdentityTerms,
+};
 pub use node::{
     AgentDown, AgentUp, Attach, Claim, Drain, Health, Heartbeat, Holding, Lost, Machine, MarkIdle,
     Node, NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus,
@@ -43,8 +58,8 @@ pub use node::{
 };
 pub use overrides::Overrides;
 pub use owner::{
-    CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
-    Release, RequestNode, Returned, Seek, StartTask,
+    CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit,
+    OwnerStatus, Release, RequestNode, Returned, Seek, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
@@ -55,6 +70,11 @@ pub use session::{
 };
 pub use task::{
     Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+};
+pub use town::{
+    AddAgent, AddRig, AgentNews, BeadStatus, CloseBead, ConfigureTown, EndTown, Inspect, OpenBead,
+    OpenStream, RemoveAgent, RemoveRig, StartBead, Town, TownDue, TownInit, TownReport, TownStatus,
+    TownTerms, Unlisted,
 };
 pub use workspace::{
     AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Restart,

@@ -32,6 +32,7 @@ use crate::due::{self, Expire};
 use crate::fault::Fault;
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, Load, NodeNews, Phase, Place};
+use crate::sweeps::Bereaved;
 
 pub use self::callbacks::{AgentDown, AgentUp, Heartbeat, Lost, Ready};
 pub use self::claims::{Claim, Drain, MarkIdle, Unclaim};
@@ -212,7 +213,7 @@ impl Actor for Node {
         on.message::<Claim>().message::<Unclaim>().message::<Drain>().message::<MarkIdle>();
         on.message::<Return>().message::<WorkspaceUse>();
         on.message::<Attach>().message::<Outdated>();
-        on.message::<EndNode>().message::<Expire>();
+        on.message::<EndNode>().message::<Expire>().message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

@@ -10,8 +10,9 @@
 mod commands;
 mod registry;
 mod returns;
+mod towns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Gone, Handler, Handlers, Refusal, Row, Turn};
@@ -21,11 +22,13 @@ use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
 use crate::placement::{Granted, Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
 use crate::task::TaskRunner;
+use crate::town::{EndTown, Town};
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 pub use self::commands::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Release, RequestNode, Seek, StartTask,
 };
+pub use self::towns::CreateTown;
 
 pub use self::returns::Returned;
 
@@ -60,6 +63,8 @@ pub struct Owner {
     waiting: VecDeque<Request>,
     /// Nodes made so far: names are never used twice.
     made: u64,
+    /// Towns by name, from their request to their tombstone.
+    towns: BTreeSet<String>,
 }
 
 impl Owner {
@@ -256,6 +261,7 @@ impl Actor for Owner {
             workspaces: BTreeMap::new(),
             waiting: VecDeque::new(),
             made: 0,
+            towns: BTreeSet::new(),
         })
     }
 
@@ -265,6 +271,7 @@ impl Actor for Owner {
         on.message::<CreateWorkspace>().message::<EndWorkspace>();
         on.message::<Seek>().message::<Release>().message::<Forward>();
         on.message::<Returned>();
+        on.message::<CreateTown>().message::<EndTown>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
     }
 
@@ -293,6 +300,9 @@ impl Actor for Owner {
         match child.kind() {
             Node::KIND => self.node_gone(child.name(), why, turn),
             TaskRunner::KIND => self.task_gone(child, turn),
+            Town::KIND => {
+                self.towns.remove(child.name());
+            }
             _ => {}
         }
         Ok(())

@@ -157,12 +157,45 @@ policy! {
         task_silence = 15 * MINUTE, SECOND, DAY;
         /// How long a task pinned to a node waits for that node's first answer.
         task_stuck_queued = 20 * MINUTE, SECOND, DAY;
+        /// How often a town with active work ticks.
+        town_tick_busy = 5 * SECOND, SECOND, HOUR;
+        /// How often a town without active work ticks.
+        town_tick_idle = 5 * MINUTE, SECOND, DAY;
+        /// How long after its newest rig a town without active work still pings its container.
+        town_rig_grace = 5 * MINUTE, SECOND, DAY;
+        /// How long a stalled agent counts as active work; it is given up then.
+        agent_stalled_timeout = 30 * MINUTE, SECOND, 7 * DAY;
+        /// How long a working agent may be silent until it counts as stalled.
+        agent_silence = 15 * MINUTE, SECOND, DAY;
+        /// How long an agent that is done is kept.
+        agent_done_ttl = HOUR, SECOND, 30 * DAY;
+        /// How old an agent's credential may become until it is replaced.
+        credential_ttl = 7 * DAY, HOUR, 365 * DAY;
+        /// How long after a refusal a credential is asked for again.
+        credential_retry = 10 * MINUTE, SECOND, DAY;
+        /// How long after the last activity a container is put to sleep.
+        container_sleep_after = 10 * MINUTE, SECOND, DAY;
+        /// How long a container may take to start.
+        container_starting_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a container may take to stop.
+        container_stopping_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a container may leave a ping without answer.
+        container_unanswered = 5 * MINUTE, SECOND, DAY;
+        /// How long a container in error waits until it is started again.
+        container_error_wait = MINUTE, SECOND, DAY;
+        /// How long a container in error that nobody needs is kept.
+        container_error_ttl = 10 * MINUTE, SECOND, DAY;
+        /// How long a container that sleeps is kept.
+        container_sleeping_ttl = 7 * DAY, MINUTE, 365 * DAY;
         /// How often the sweeps pass.
         sweep_every = 5 * MINUTE, SECOND, DAY;
         /// How much longer than its own deadline a warm node is left alone by its sweep.
         sweep_warm_slack = 5 * MINUTE, SECOND, DAY;
         /// How long an item that a sweep asked is left alone.
         sweep_back_off = HOUR, SECOND, 7 * DAY;
+        /// How often the sweep for actors without a parent passes: it looks at every row, and what
+        /// it looks for cannot come about while the runtime keeps its promises.
+        sweep_lost_every = HOUR, SECOND, 7 * DAY;
         /// How often the provider is searched for machines that nobody owns.
         provider_scan_every = HOUR, MINUTE, 7 * DAY;
         /// The age from which on a machine that nobody owns is an orphan.
@@ -175,12 +208,24 @@ policy! {
         workspaces_per_node_max = 3, 1, 1_000;
         /// The most placements that a task tries.
         task_attempts_max = 10, 1, 1_000;
+        /// The most towns of an owner.
+        towns_per_owner_max = 10, 0, 10_000;
+        /// The most rigs of a town.
+        town_rigs_max = 20, 1, 1_000;
+        /// The most agents of a town.
+        town_agents_max = 50, 1, 1_000;
+        /// The most beads of a town that are not closed.
+        town_beads_max = 200, 1, 10_000;
         /// The most nodes that one pass of a sweep asks.
         sweep_nodes_max = 25, 1, 10_000;
         /// The most workspaces that one pass of a sweep asks.
         sweep_workspaces_max = 50, 1, 10_000;
         /// The most tasks that one pass of a sweep asks.
         sweep_tasks_max = 100, 1, 10_000;
+        /// The most towns, containers and agents that one pass of a sweep asks.
+        sweep_towns_max = 50, 1, 10_000;
+        /// The most actors without a parent that one pass of a sweep asks.
+        sweep_lost_max = 100, 1, 10_000;
         /// The most machines that one scan of the provider deletes.
         sweep_orphans_max = 5, 1, 1_000;
     }

@@ -18,6 +18,7 @@ use sexton_core::{
 
 use crate::due::{self, Expire};
 use crate::placement::SessionEnd;
+use crate::sweeps::Bereaved;
 use crate::workspace::{SessionNews, Workspace};
 
 sexton_core::lifecycle! {
@@ -200,6 +201,7 @@ impl Actor for Session {
     fn handlers(on: &mut Handlers<Self>) {
         on.message::<SessionProgress>().message::<SessionResult>();
         on.message::<Lose>().message::<SessionTold>().message::<Expire>();
+        on.message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

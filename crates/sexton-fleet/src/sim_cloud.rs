@@ -14,6 +14,7 @@ mod agents;
 mod callback;
 mod chance;
 mod holdings;
+mod containers;
 mod journal;
 mod machines;
 mod orphans;
@@ -31,12 +32,15 @@ use sexton_core::codec::{self, CodecError};
 use sexton_core::{Actor, ActorId, ActorRef, Answer, EffectId, Failure, Owed, Store, Timestamp};
 use thiserror::Error;
 
+use crate::container::Container;
+use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::reaper::Reaper;
 use crate::session::Session;
 use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
+pub use self::containers::SimContainer;
 pub use self::holdings::Releasing;
 pub use self::script::ScriptStep;
 pub use self::world::{Bill, Billed, SimMachine};
@@ -208,6 +212,8 @@ impl SimCloud {
             Workspace::KIND => self.perform_workspace(now, owed, store),
             Session::KIND => self.perform_session(now, owed, store),
             Reaper::KIND => self.perform_reaper(now, owed, store),
+            Container::KIND => self.perform_container(now, owed, store),
+            AgentIdentity::KIND => self.perform_identity(now, owed, store),
             kind => {
                 let message = format!("no performer for effects of {kind}");
                 Ok(Performed::At(now, Answer::Permanent(failure("invalid", &message))))

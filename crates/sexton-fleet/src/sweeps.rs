@@ -4,19 +4,27 @@
 //! by exactly that, so it can neither contradict the actor's own terms nor select what has no
 //! deadline: what somebody outside decides about. The asked one checks again in its own turn.
 
+mod lost;
+
 use std::time::Duration;
 
 use sexton_core::sweep::{Look, Sweep, Sweeper};
-use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView};
+use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView, Status};
 
+use crate::agent::Agent;
+use crate::container::Container;
 use crate::due::Expire;
+use crate::identity::AgentIdentity;
 use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
 use crate::session::Session;
 use crate::task::TaskRunner;
+use crate::town::{self, Town};
 use crate::workspace::Workspace;
+
+pub use self::lost::Bereaved;
 
 /// Every kind of the fleet, and the kind that remembers for sweeps.
 pub fn kinds() -> Kinds {
@@ -27,6 +35,10 @@ pub fn kinds() -> Kinds {
         .with::<Session>()
         .with::<TaskRunner>()
         .with::<Reaper>()
+        .with::<Town>()
+        .with::<Container>()
+        .with::<Agent>()
+        .with::<AgentIdentity>()
         .with::<Sweeper>()
 }
 
@@ -80,12 +92,19 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         Box::new(overdue),
         Box::new(tasks),
         Box::new(ProviderOrphans { every: policy.provider_scan_every }),
+        Box::new(lost::LostActors::of(policy)),
     ];
     sweeps.extend(crate::node::sweeps::all(policy));
+    sweeps.extend(town::sweeps::all(policy));
     sweeps
 }
 
-type Scope = &'static [(&'static str, &'static str)];
+pub(crate) type Scope = &'static [(&'static str, &'static str)];
+
+/// The rows of a kind, whatever its status; not of what is being destroyed.
+pub(crate) fn statuses<A: Actor>() -> Vec<(&'static str, &'static str)> {
+    A::Status::ALL.iter().map(|status| (A::KIND, status.name())).collect()
+}
 
 const WARM: Scope = &[("node", "warm")];
 const STOPPED: Scope = &[("node", "stopped")];
@@ -104,23 +123,23 @@ const WORKSPACES: Scope = &[
 const TASKS: Scope = &[("task", "queued"), ("task", "delegated"), ("task", "in_progress")];
 
 /// Asks a row's actor to act on what is due, in the life that the row is of.
-fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
+pub(crate) fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
     let letter = Letter::new::<A, _>(&row.id, &Expire { why: why.to_owned() })?;
     Ok(Letter { incarnation: Some(row.record.incarnation), ..letter })
 }
 
 /// Selects rows whose own deadline has passed.
-struct Overdue {
-    name: &'static str,
-    scope: Scope,
+pub(crate) struct Overdue {
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
     /// What the deadline must be for; nothing is anything.
-    for_what: &'static [NodeDue],
+    pub(crate) for_what: &'static [NodeDue],
     /// How much longer than the deadline the row is left alone.
-    slack: Duration,
-    ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
-    limit: u32,
-    every: Duration,
-    back_off: Duration,
+    pub(crate) slack: Duration,
+    pub(crate) ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
+    pub(crate) limit: u32,
+    pub(crate) every: Duration,
+    pub(crate) back_off: Duration,
 }
 
 impl Sweep for Overdue {

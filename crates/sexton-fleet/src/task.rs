@@ -16,6 +16,7 @@ use crate::due::{self, Expire};
 use crate::owner::{EndTask, Owner, Release, Seek};
 use crate::placement::{Granted, NotPlaced, Placed, Vacated, Wish, WorkspaceReady};
 use crate::policy::Policy;
+use crate::sweeps::Bereaved;
 
 sexton_core::lifecycle! {
     /// What a task can be.
@@ -341,6 +342,7 @@ impl Actor for TaskRunner {
         on.message::<Granted>().message::<Placed>().message::<WorkspaceReady>();
         on.message::<NotPlaced>().message::<Vacated>();
         on.message::<Progress>().message::<EndTask>().message::<Expire>();
+        on.message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

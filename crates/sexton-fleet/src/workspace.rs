@@ -25,6 +25,7 @@ use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
 use crate::placement::{StartSession, WorkspaceReady};
+use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
 
 pub use self::commands::{Made, NotSeated, Orphaned, Recover, Restart, Seated, Sleep, Touch, Wake};
@@ -251,6 +252,7 @@ impl Actor for Workspace {
         on.message::<Made>().message::<Seated>().message::<NotSeated>();
         on.message::<Restart>().message::<Sleep>().message::<Wake>().message::<Recover>();
         on.message::<StartSession>().message::<OpenSession>().message::<SessionNews>();
+        on.message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {

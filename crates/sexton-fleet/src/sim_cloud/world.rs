@@ -8,6 +8,7 @@ use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
 use crate::node::{Holding, Machine};
 
 use super::callback::Callback;
+use super::containers::SimContainer;
 
 /// A machine as the cloud lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,10 @@ pub(super) enum Record {
     NextCallback(u64),
     Holding(ActorRef, Holding),
     HoldingGone(ActorRef, Holding),
+    Container(Box<SimContainer>),
+    ContainerGone(ActorRef),
+    Key(ActorRef, u64),
+    KeyGone(ActorRef, u64),
 }
 
 /// The tables.
@@ -110,6 +115,9 @@ pub(super) struct World {
     pub(super) totals: Billed,
     /// Names and volumes, by the lives that they were made for.
     pub(super) holdings: BTreeSet<(ActorRef, Holding)>,
+    pub(super) containers: BTreeMap<ActorRef, SimContainer>,
+    /// Keys of agents that are valid.
+    pub(super) keys: BTreeSet<(ActorRef, u64)>,
 }
 
 impl World {
@@ -145,6 +153,18 @@ impl World {
             Record::HoldingGone(owner, holding) => {
                 self.holdings.remove(&(owner, holding));
             }
+            Record::Container(container) => {
+                self.containers.insert(container.owner.clone(), *container);
+            }
+            Record::ContainerGone(owner) => {
+                self.containers.remove(&owner);
+            }
+            Record::Key(owner, key) => {
+                self.keys.insert((owner, key));
+            }
+            Record::KeyGone(owner, key) => {
+                self.keys.remove(&(owner, key));
+            }
         }
     }
 
@@ -167,6 +187,9 @@ impl World {
         records.extend(callbacks.map(|callback| Record::Callback(Box::new(callback))));
         let holdings = self.holdings.iter().cloned();
         records.extend(holdings.map(|(of, holding)| Record::Holding(of, holding)));
+        let containers = self.containers.values().cloned();
+        records.extend(containers.map(|container| Record::Container(Box::new(container))));
+        records.extend(self.keys.iter().map(|(of, key)| Record::Key(of.clone(), *key)));
         records
     }
 }
