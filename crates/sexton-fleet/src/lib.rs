@@ -23,6 +23,9 @@ mod node;
 mod workspace;
 mod task;
 mod reaper;
+mod sandbox;
+mod credit;
+mod worker;
 pub mod sweeps;
 pub mod catalog;
 pub mod sim_cloud;
@@ -31,6 +34,7 @@ pub mod sim_cloud;
 mod tests;
 
 pub use caller::{Caller, Role, Tenure};
+pub use credit::{Admit, CreditAccount, CreditInit, CreditStatus, Debit, Dismiss, Metered, Plan};
 pub use due::Expire;
 pub use fault::Fault;
 pub use node::{
@@ -39,14 +43,27 @@ pub use node::{
     WorkspaceChanged,
 };
 pub use owner::{
+    AddCredit, CreateSandbox, HibernateSandbox, MigrateSandbox, ReserveSandbox, ScaleSandbox,
+    SetPlan, StartSandbox, StopSandbox, WakeSandbox,
+};
+pub use owner::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
     Release, RequestNode, Seek, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
 };
+pub use sandbox::{
+    Depth, Exited, Halt, Interval, Migrated, MigrationFailed, Resume, Sandbox, SandboxDue,
+    SandboxEffect, SandboxIndex, SandboxInit, SandboxSpec, SandboxStart, SandboxStatus,
+    SandboxStopped, SandboxTerms, Scaled, Seen, TurnedAway, UNITS_PER_CENT, WorkerLost,
+};
 pub use task::{
     Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+};
+pub use worker::{
+    Arrive, Depart, EndWorker, RegistryScan, Worker, WorkerAnswer, WorkerBeat, WorkerDue,
+    WorkerEffect, WorkerInit, WorkerStatus, WorkerTerms,
 };
 pub use workspace::{
     AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,

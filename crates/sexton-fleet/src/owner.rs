@@ -9,6 +9,7 @@
 
 mod commands;
 mod registry;
+mod sandboxes;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,14 +20,20 @@ use crate::caller::Tenure;
 use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
 use crate::placement::{Granted, Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
+use crate::sandbox::Sandbox;
 use crate::task::TaskRunner;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 pub use self::commands::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Release, RequestNode, Seek, StartTask,
 };
+pub use self::sandboxes::{
+    AddCredit, CreateSandbox, HibernateSandbox, MigrateSandbox, ReserveSandbox, ScaleSandbox,
+    SetPlan, StartSandbox, StopSandbox, WakeSandbox,
+};
 
 use self::registry::{Birth, Held, Lying, Request};
+use self::sandboxes::Sandboxes;
 
 sexton_core::lifecycle! {
     /// What an owner can be.
@@ -57,6 +64,7 @@ pub struct Owner {
     waiting: VecDeque<Request>,
     /// Nodes made so far: names are never used twice.
     made: u64,
+    sandboxes: Sandboxes,
 }
 
 impl Owner {
@@ -251,6 +259,7 @@ impl Actor for Owner {
             workspaces: BTreeMap::new(),
             waiting: VecDeque::new(),
             made: 0,
+            sandboxes: Sandboxes::default(),
         })
     }
 
@@ -259,6 +268,10 @@ impl Actor for Owner {
         on.message::<StartTask>().message::<EndTask>();
         on.message::<CreateWorkspace>().message::<EndWorkspace>();
         on.message::<Seek>().message::<Release>().message::<Forward>();
+        on.message::<CreateSandbox>().message::<ReserveSandbox>().message::<StartSandbox>();
+        on.message::<StopSandbox>().message::<HibernateSandbox>().message::<WakeSandbox>();
+        on.message::<MigrateSandbox>().message::<ScaleSandbox>();
+        on.message::<AddCredit>().message::<SetPlan>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
     }
 
@@ -287,6 +300,7 @@ impl Actor for Owner {
         match child.kind() {
             Node::KIND => self.node_gone(child.name(), why, turn),
             TaskRunner::KIND => self.task_gone(child, turn),
+            Sandbox::KIND => self.sandbox_gone(child.name(), turn),
             _ => {}
         }
         Ok(())

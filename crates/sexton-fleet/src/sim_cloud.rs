@@ -16,6 +16,7 @@ mod chance;
 mod journal;
 mod machines;
 mod orphans;
+mod sandboxes;
 mod script;
 mod usage;
 mod world;
@@ -31,9 +32,12 @@ use thiserror::Error;
 
 use crate::node::Node;
 use crate::reaper::Reaper;
+use crate::sandbox::Sandbox;
+use crate::worker::Worker;
 use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
+pub use self::sandboxes::{HostState, SimCheckpoint, SimCopy, SimInstance};
 pub use self::script::ScriptStep;
 pub use self::world::{Bill, Billed, SimMachine};
 
@@ -201,6 +205,8 @@ impl SimCloud {
             Node::KIND => self.perform_node(now, owed),
             Workspace::KIND => self.perform_workspace(now, owed, store),
             Reaper::KIND => self.perform_reaper(now, owed, store),
+            Sandbox::KIND => self.perform_sandbox(now, owed),
+            Worker::KIND => self.perform_worker(now, owed),
             kind => {
                 let message = format!("no performer for effects of {kind}");
                 Ok(Performed::At(now, Answer::Permanent(failure("invalid", &message))))

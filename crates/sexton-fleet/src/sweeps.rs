@@ -9,12 +9,15 @@ use std::time::Duration;
 use sexton_core::sweep::{Look, Sweep, Sweeper};
 use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView};
 
+use crate::credit::CreditAccount;
 use crate::due::Expire;
 use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
+use crate::sandbox::{self, Sandbox};
 use crate::task::TaskRunner;
+use crate::worker::Worker;
 use crate::workspace::Workspace;
 
 /// Every kind of the fleet, and the kind that remembers for sweeps.
@@ -25,6 +28,9 @@ pub fn kinds() -> Kinds {
         .with::<Workspace>()
         .with::<TaskRunner>()
         .with::<Reaper>()
+        .with::<Sandbox>()
+        .with::<CreditAccount>()
+        .with::<Worker>()
         .with::<Sweeper>()
 }
 
@@ -70,7 +76,7 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         every: policy.sweep_every,
         back_off: policy.sweep_back_off,
     };
-    vec![
+    let mut sweeps: Vec<Box<dyn Sweep>> = vec![
         Box::new(stale_warm),
         Box::new(stopped),
         Box::new(lifetime),
@@ -80,7 +86,9 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         Box::new(ended),
         Box::new(tasks),
         Box::new(ProviderOrphans { every: policy.provider_scan_every }),
-    ]
+    ];
+    sweeps.extend(sandbox::sweeps::all(policy));
+    sweeps
 }
 
 type Scope = &'static [(&'static str, &'static str)];

@@ -128,13 +128,19 @@ command! {
     }
 }
 
+pub(super) use command;
+
 /// A name that will be part of an id.
-fn check<A: Actor>(name: &str) -> Result<ActorId, Refusal> {
+pub(super) fn check<A: Actor>(name: &str) -> Result<ActorId, Refusal> {
     ActorId::new(A::KIND, name).map_err(|error| Refusal::new(error.to_string()))
 }
 
 /// A command is the owner's own or an operator's, which the log then says.
-fn authorize(caller: &Caller, what: &str, turn: &mut Turn<Owner>) -> Result<(), Refusal> {
+pub(super) fn authorize(
+    caller: &Caller,
+    what: &str,
+    turn: &mut Turn<Owner>,
+) -> Result<(), Refusal> {
     caller.may_command(turn.id().name())?;
     if caller.role == crate::caller::Role::Operator {
         turn.event("operator", format!("{} {what}", caller.owner));

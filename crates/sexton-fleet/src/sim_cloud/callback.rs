@@ -1,9 +1,10 @@
-//! What the cloud calls back: to the node that a machine was made for, with that life's epoch.
+//! What the cloud calls back: to whom a machine or a copy was made for, with that life's epoch.
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorRef, Call, Reply, Timestamp};
 
 use crate::node::{AgentDown, AgentUp, Lost, Node, Ready};
+use crate::sandbox::{Migrated, Sandbox};
 
 /// One callback; repeated after a restart until it is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ pub struct Callback {
     pub number: u64,
     /// When it goes out.
     pub due: Timestamp,
-    /// The life that the machine was made for; its incarnation is the epoch.
+    /// The life that it is about; its incarnation is the epoch.
     pub to: ActorRef,
     /// What it says.
     pub what: CallbackKind,
@@ -29,10 +30,12 @@ pub enum CallbackKind {
     AgentDown,
     /// The machine is gone, with the class of the loss.
     Lost(String),
+    /// The copy of this migration is complete.
+    Migrated(u64),
 }
 
 impl Callback {
-    /// The call on the node that delivers it.
+    /// The call that delivers it.
     pub fn call(&self, reply: Reply<()>) -> Call {
         let epoch = self.to.incarnation;
         match &self.what {
@@ -41,6 +44,9 @@ impl Callback {
             CallbackKind::AgentDown => Call::new::<Node, _>(AgentDown { epoch }, reply),
             CallbackKind::Lost(class) => {
                 Call::new::<Node, _>(Lost { epoch, class: class.clone() }, reply)
+            }
+            CallbackKind::Migrated(migration) => {
+                Call::new::<Sandbox, _>(Migrated { epoch, migration: *migration }, reply)
             }
         }
     }
