@@ -136,7 +136,7 @@ impl Fleet {
         self
     }
 
-    fn create<A: Actor>(&mut self, name: &str, init: &A::Init) {
+    pub(super) fn create<A: Actor>(&mut self, name: &str, init: &A::Init) {
         let request = Request::create::<A>(
             init,
             Box::new(|born| {
