@@ -30,6 +30,9 @@ mod agent;
 mod identity;
 mod pulse;
 mod reaper;
+mod sandbox;
+mod credit;
+mod worker;
 pub mod sweeps;
 pub mod catalog;
 pub mod sim_cloud;
@@ -44,6 +47,7 @@ pub use container::{
     ContainerHealth, ContainerInit, ContainerSays, ContainerStatus, ContainerTerms, Reconfigure,
     Tend,
 };
+pub use credit::{Admit, CreditAccount, CreditInit, CreditStatus, Debit, Discharge, Metered, Plan};
 pub use due::Expire;
 pub use fault::Fault;
 pub use identity::{
@@ -58,11 +62,18 @@ pub use node::{
 };
 pub use overrides::Overrides;
 pub use owner::{
-    CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit,
-    OwnerStatus, Release, RequestNode, Returned, Seek, StartTask,
+    AddCredit, CreateSandbox, CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward,
+    HibernateSandbox, MigrateSandbox, Owner, OwnerInit, OwnerStatus, Release, RequestNode,
+    ReserveSandbox, Returned, ScaleSandbox, Seek, SetPlan, StartSandbox, StartTask, StopSandbox,
+    WakeSandbox,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
+};
+pub use sandbox::{
+    Depth, Exited, Halt, Interval, Migrated, MigrationFailed, Resume, Sandbox, SandboxDue,
+    SandboxEffect, SandboxIndex, SandboxInit, SandboxSpec, SandboxStart, SandboxStatus,
+    SandboxStopped, SandboxTerms, Scaled, Seen, TurnedAway, UNITS_PER_CENT, WorkerLost,
 };
 pub use session::{
     Lose, Session, SessionAnswer, SessionDue, SessionEffect, SessionInit, SessionProgress,
@@ -75,6 +86,10 @@ pub use town::{
     AddAgent, AddRig, AgentNews, BeadStatus, CloseBead, ConfigureTown, EndTown, Inspect, OpenBead,
     OpenStream, RemoveAgent, RemoveRig, StartBead, Town, TownDue, TownInit, TownReport, TownStatus,
     TownTerms, Unlisted,
+};
+pub use worker::{
+    Arrive, Depart, EndWorker, RegistryScan, Worker, WorkerAnswer, WorkerBeat, WorkerDue,
+    WorkerEffect, WorkerInit, WorkerStatus, WorkerTerms,
 };
 pub use workspace::{
     AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Restart,

@@ -11,6 +11,7 @@ mod commands;
 mod registry;
 mod returns;
 mod towns;
+mod sandboxes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,6 +22,7 @@ use crate::caller::Tenure;
 use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
 use crate::placement::{Granted, Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
+use crate::sandbox::Sandbox;
 use crate::task::TaskRunner;
 use crate::town::{EndTown, Town};
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
@@ -31,8 +33,13 @@ pub use self::commands::{
 pub use self::towns::CreateTown;
 
 pub use self::returns::Returned;
+pub use self::sandboxes::{
+    AddCredit, CreateSandbox, HibernateSandbox, MigrateSandbox, ReserveSandbox, ScaleSandbox,
+    SetPlan, StartSandbox, StopSandbox, WakeSandbox,
+};
 
 use self::registry::{Birth, Held, Lying, Request};
+use self::sandboxes::Sandboxes;
 
 sexton_core::lifecycle! {
     /// What an owner can be.
@@ -65,6 +72,7 @@ pub struct Owner {
     made: u64,
     /// Towns by name, from their request to their tombstone.
     towns: BTreeSet<String>,
+    sandboxes: Sandboxes,
 }
 
 impl Owner {
@@ -262,6 +270,7 @@ impl Actor for Owner {
             waiting: VecDeque::new(),
             made: 0,
             towns: BTreeSet::new(),
+            sandboxes: Sandboxes::default(),
         })
     }
 
@@ -272,6 +281,10 @@ impl Actor for Owner {
         on.message::<Seek>().message::<Release>().message::<Forward>();
         on.message::<Returned>();
         on.message::<CreateTown>().message::<EndTown>();
+        on.message::<CreateSandbox>().message::<ReserveSandbox>().message::<StartSandbox>();
+        on.message::<StopSandbox>().message::<HibernateSandbox>().message::<WakeSandbox>();
+        on.message::<MigrateSandbox>().message::<ScaleSandbox>();
+        on.message::<AddCredit>().message::<SetPlan>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
     }
 
@@ -303,6 +316,7 @@ impl Actor for Owner {
             Town::KIND => {
                 self.towns.remove(child.name());
             }
+            Sandbox::KIND => self.sandbox_gone(child.name(), turn),
             _ => {}
         }
         Ok(())

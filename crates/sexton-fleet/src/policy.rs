@@ -200,6 +200,34 @@ policy! {
         provider_scan_every = HOUR, MINUTE, 7 * DAY;
         /// The age from which on a machine that nobody owns is an orphan.
         provider_orphan_age = HOUR, MINUTE, 7 * DAY;
+        /// How long a sandbox is kept ready for whoever may need one.
+        sandbox_pooled_ttl = HOUR, SECOND, 30 * DAY;
+        /// How long a sandbox out of the pool is kept for one holder.
+        sandbox_reserved_ttl = 5 * MINUTE, SECOND, DAY;
+        /// How long a sandbox may take until it runs.
+        sandbox_pending_timeout = 10 * MINUTE, SECOND, DAY;
+        /// How long a sandbox may run at a stretch.
+        sandbox_lifetime = DAY, MINUTE, 30 * DAY;
+        /// How long a sandbox may take to hibernate.
+        sandbox_hibernating_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a hibernated sandbox is kept.
+        sandbox_hibernated_ttl = 7 * DAY, MINUTE, 365 * DAY;
+        /// How long a sandbox may take to wake.
+        sandbox_waking_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How old a migration may become.
+        sandbox_migration_timeout = 10 * MINUTE, SECOND, DAY;
+        /// How long the row of a sandbox that ended is kept.
+        sandbox_retention = HOUR, SECOND, 30 * DAY;
+        /// How often the use of a sandbox is counted against its owner's credit.
+        usage_tick_every = 20 * SECOND, SECOND, HOUR;
+        /// How often a halt asks the sandboxes again that still run.
+        credit_halt_retry = 30 * SECOND, SECOND, HOUR;
+        /// How long a worker may be silent until it is suspect.
+        worker_heartbeat_timeout = 30 * SECOND, SECOND, HOUR;
+        /// How often a suspect worker is looked at, and how often those on it are given up.
+        worker_scan_every = MINUTE, SECOND, HOUR;
+        /// How long the row of a worker that is gone is kept.
+        worker_retention = HOUR, SECOND, 30 * DAY;
     }
     counts {
         /// The most managed nodes of an owner.
@@ -228,6 +256,22 @@ policy! {
         sweep_lost_max = 100, 1, 10_000;
         /// The most machines that one scan of the provider deletes.
         sweep_orphans_max = 5, 1, 1_000;
+        /// The most sandboxes that one pass of a sweep asks.
+        sweep_sandboxes_max = 50, 1, 10_000;
+        /// The most sandboxes of an owner, those included whose row is kept.
+        sandboxes_per_owner_max = 100, 0, 10_000;
+        /// The most sandboxes of a worker.
+        sandboxes_per_worker_max = 500, 1, 10_000;
+        /// What one unit of a sandbox's scale costs, in cents an hour.
+        sandbox_cents_per_hour = 10, 0, 100_000;
+        /// The largest scale of a sandbox.
+        sandbox_scale_max = 64, 1, 1_000;
+        /// What a free account begins with, in cents.
+        credit_start_cents = 500, 0, 1_000_000;
+        /// How many scans in a row must miss a sandbox of a suspect worker until it is given up.
+        worker_scans_missed_max = 3, 2, 100;
+        /// The most sandboxes of a worker that are given up in one pass.
+        worker_losses_max = 20, 1, 1_000;
     }
     texts {
         /// The size of machines that the fleet makes, where nobody named one.

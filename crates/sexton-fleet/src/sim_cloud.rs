@@ -19,6 +19,7 @@ mod journal;
 mod machines;
 mod orphans;
 mod runs;
+mod sandboxes;
 mod script;
 mod usage;
 mod world;
@@ -36,12 +37,15 @@ use crate::container::Container;
 use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::reaper::Reaper;
+use crate::sandbox::Sandbox;
 use crate::session::Session;
+use crate::worker::Worker;
 use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
 pub use self::containers::SimContainer;
 pub use self::holdings::Releasing;
+pub use self::sandboxes::{HostState, SimCheckpoint, SimCopy, SimInstance};
 pub use self::script::ScriptStep;
 pub use self::world::{Bill, Billed, SimMachine};
 
@@ -214,6 +218,8 @@ impl SimCloud {
             Reaper::KIND => self.perform_reaper(now, owed, store),
             Container::KIND => self.perform_container(now, owed, store),
             AgentIdentity::KIND => self.perform_identity(now, owed, store),
+            Sandbox::KIND => self.perform_sandbox(now, owed),
+            Worker::KIND => self.perform_worker(now, owed),
             kind => {
                 let message = format!("no performer for effects of {kind}");
                 Ok(Performed::At(now, Answer::Permanent(failure("invalid", &message))))

@@ -13,15 +13,18 @@ use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView, Status
 
 use crate::agent::Agent;
 use crate::container::Container;
+use crate::credit::CreditAccount;
 use crate::due::Expire;
 use crate::identity::AgentIdentity;
 use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
+use crate::sandbox::{self, Sandbox};
 use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::town::{self, Town};
+use crate::worker::Worker;
 use crate::workspace::Workspace;
 
 pub use self::lost::Bereaved;
@@ -39,6 +42,9 @@ pub fn kinds() -> Kinds {
         .with::<Container>()
         .with::<Agent>()
         .with::<AgentIdentity>()
+        .with::<Sandbox>()
+        .with::<CreditAccount>()
+        .with::<Worker>()
         .with::<Sweeper>()
 }
 
@@ -96,6 +102,7 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     ];
     sweeps.extend(crate::node::sweeps::all(policy));
     sweeps.extend(town::sweeps::all(policy));
+    sweeps.extend(sandbox::sweeps::all(policy));
     sweeps
 }
 

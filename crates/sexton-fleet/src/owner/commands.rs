@@ -128,6 +128,8 @@ command! {
     }
 }
 
+pub(super) use command;
+
 /// A name that will be part of an id.
 pub(super) fn check<A: Actor>(name: &str) -> Result<ActorId, Refusal> {
     ActorId::new(A::KIND, name).map_err(|error| Refusal::new(error.to_string()))

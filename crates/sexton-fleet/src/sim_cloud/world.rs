@@ -9,6 +9,7 @@ use crate::node::{Holding, Machine};
 
 use super::callback::Callback;
 use super::containers::SimContainer;
+use super::sandboxes::{HostState, SimCheckpoint, SimCopy, SimInstance};
 
 /// A machine as the cloud lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +99,10 @@ pub(super) enum Record {
     ContainerGone(ActorRef),
     Key(ActorRef, u64),
     KeyGone(ActorRef, u64),
+    Host(String, HostState),
+    Instance(ActorRef, Option<SimInstance>),
+    Checkpoint((ActorRef, u64), Option<SimCheckpoint>),
+    Copy((ActorRef, u64), Option<SimCopy>),
 }
 
 /// The tables.
@@ -118,6 +123,20 @@ pub(super) struct World {
     pub(super) containers: BTreeMap<ActorRef, SimContainer>,
     /// Keys of agents that are valid.
     pub(super) keys: BTreeSet<(ActorRef, u64)>,
+    /// The hosts of sandboxes, by the names of their workers.
+    pub(super) hosts: BTreeMap<String, HostState>,
+    /// What runs of which sandbox.
+    pub(super) instances: BTreeMap<ActorRef, SimInstance>,
+    pub(super) checkpoints: BTreeMap<(ActorRef, u64), SimCheckpoint>,
+    pub(super) copies: BTreeMap<(ActorRef, u64), SimCopy>,
+}
+
+/// Puts a value there, or takes away what is there.
+fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => table.insert(key, value),
+        None => table.remove(&key),
+    };
 }
 
 impl World {
@@ -165,6 +184,12 @@ impl World {
             Record::KeyGone(owner, key) => {
                 self.keys.remove(&(owner, key));
             }
+            Record::Host(host, state) => {
+                self.hosts.insert(host, state);
+            }
+            Record::Instance(of, instance) => put(&mut self.instances, of, instance),
+            Record::Checkpoint(of, checkpoint) => put(&mut self.checkpoints, of, checkpoint),
+            Record::Copy(of, copy) => put(&mut self.copies, of, copy),
         }
     }
 
@@ -190,6 +215,20 @@ impl World {
         let containers = self.containers.values().cloned();
         records.extend(containers.map(|container| Record::Container(Box::new(container))));
         records.extend(self.keys.iter().map(|(of, key)| Record::Key(of.clone(), *key)));
+        records.extend(self.sandboxes());
+        records
+    }
+
+    fn sandboxes(&self) -> Vec<Record> {
+        let hosts = self.hosts.iter().map(|(host, state)| Record::Host(host.clone(), *state));
+        let mut records: Vec<Record> = hosts.collect();
+        let instances = self.instances.iter();
+        records.extend(instances.map(|(of, it)| Record::Instance(of.clone(), Some(it.clone()))));
+        let checkpoints = self.checkpoints.iter();
+        records
+            .extend(checkpoints.map(|(of, it)| Record::Checkpoint(of.clone(), Some(it.clone()))));
+        let copies = self.copies.iter();
+        records.extend(copies.map(|(of, it)| Record::Copy(of.clone(), Some(it.clone()))));
         records
     }
 }

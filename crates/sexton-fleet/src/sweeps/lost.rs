@@ -14,10 +14,12 @@ use sexton_core::{
 
 use crate::agent::Agent;
 use crate::container::Container;
+use crate::credit::CreditAccount;
 use crate::due;
 use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::policy::Policy;
+use crate::sandbox::Sandbox;
 use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::town::Town;
@@ -75,7 +77,18 @@ macro_rules! followers {
     };
 }
 
-followers!(Node, Workspace, Session, TaskRunner, Town, Container, Agent, AgentIdentity);
+followers!(
+    Node,
+    Workspace,
+    Session,
+    TaskRunner,
+    Town,
+    Container,
+    Agent,
+    AgentIdentity,
+    Sandbox,
+    CreditAccount,
+);
 
 /// Selects living actors whose parent's life is over.
 pub(super) struct LostActors {
