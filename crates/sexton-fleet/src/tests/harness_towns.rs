@@ -30,7 +30,7 @@ impl Fleet {
         self.add_rig("r");
     }
 
-    pub(super) fn to_town<M: Message>(&mut self, message: M) -> M::Reply
+    pub(super) fn command<M: Message>(&mut self, message: M) -> M::Reply
     where
         Town: Handler<M>,
     {
@@ -38,35 +38,35 @@ impl Fleet {
     }
 
     pub(super) fn add_rig(&mut self, rig: &str) {
-        self.to_town(AddRig { caller: ada(), rig: rig.to_owned() });
+        self.command(AddRig { caller: ada(), rig: rig.to_owned() });
     }
 
     pub(super) fn open_bead(&mut self, bead: &str) {
         let (bead, rig) = (bead.to_owned(), "r".to_owned());
-        self.to_town(OpenBead { caller: ada(), bead, rig });
+        self.command(OpenBead { caller: ada(), bead, rig });
     }
 
     pub(super) fn close_bead(&mut self, bead: &str) {
-        self.to_town(CloseBead { caller: ada(), bead: bead.to_owned() });
+        self.command(CloseBead { caller: ada(), bead: bead.to_owned() });
     }
 
     /// The agent's whole name.
     pub(super) fn add_agent(&mut self, agent: &str) -> String {
-        let agent = self.to_town(AddAgent { caller: ada(), agent: agent.to_owned() });
+        let agent = self.command(AddAgent { caller: ada(), agent: agent.to_owned() });
         self.run(1);
         agent.as_str().to_owned()
     }
 
     pub(super) fn remove_agent(&mut self, agent: &str) {
-        self.to_town(RemoveAgent { caller: ada(), agent: agent.to_owned() });
+        self.command(RemoveAgent { caller: ada(), agent: agent.to_owned() });
     }
 
     pub(super) fn attach(&mut self) {
-        self.to_town(OpenStream { caller: ada() });
+        self.command(OpenStream { caller: ada() });
     }
 
     pub(super) fn inspect(&mut self) -> TownReport {
-        self.to_town(Inspect { caller: ada() })
+        self.command(Inspect { caller: ada() })
     }
 
     pub(super) fn end_town(&mut self) {

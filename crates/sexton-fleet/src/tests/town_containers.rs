@@ -136,7 +136,7 @@ fn work_and_users_wake_it_and_looking_does_not() {
     fleet.run(20 * MINUTE);
     assert_eq!(fleet.status(&container), "sleeping");
     fleet.inspect();
-    fleet.to_town(ConfigureTown { caller: ada(), config: "new".to_owned() });
+    fleet.command(ConfigureTown { caller: ada(), config: "new".to_owned() });
     fleet.add_agent("a");
     fleet.run(10 * MINUTE);
     assert_eq!(fleet.status(&container), "sleeping");

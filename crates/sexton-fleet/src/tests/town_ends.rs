@@ -77,8 +77,8 @@ type WayIn = (&'static str, fn(&mut Fleet));
 fn every_way_in_is_the_one_path() {
     let ways: [WayIn; 6] = [
         ("owner", |fleet| fleet.end_town()),
-        ("town", |fleet| fleet.to_town(end(ada()))),
-        ("operator", |fleet| fleet.to_town(end(Caller::operator("olga")))),
+        ("town", |fleet| fleet.command(end(ada()))),
+        ("operator", |fleet| fleet.command(end(Caller::operator("olga")))),
         ("operator at the owner", |fleet| fleet.tell(end(Caller::operator("olga")))),
         ("runtime", |fleet| fleet.destroy(TOWN)),
         ("sweep", |fleet| {

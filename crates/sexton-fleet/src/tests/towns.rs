@@ -17,8 +17,8 @@ use super::harness_towns::{TOWN, kind};
 
 const SECOND: i64 = 1_000;
 
-fn after(at: Timestamp, ms: i64) -> Option<Timestamp> {
-    Some(Timestamp::from_millis(at.as_millis() + ms))
+fn after(at: Timestamp, ms: i64) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() + ms)
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_town_without_rigs_has_no_alarm() {
     assert_eq!((fleet.turns(TOWN), fleet.alarm(TOWN)), (turns, None));
     fleet.add_rig("r");
     assert!(fleet.alarm(TOWN).is_some());
-    fleet.to_town(RemoveRig { caller: ada(), rig: "r".to_owned() });
+    fleet.command(RemoveRig { caller: ada(), rig: "r".to_owned() });
     assert_eq!((fleet.status(TOWN).as_str(), fleet.alarm(TOWN)), ("empty", None));
 }
 
@@ -55,7 +55,7 @@ fn a_town_without_active_work_ticks_every_five_minutes() {
     let ticked_at = fleet.alarm(TOWN);
     fleet.run(HOUR);
     assert_eq!(fleet.turns(TOWN), turns + 12);
-    assert_eq!(fleet.alarm(TOWN), after(ticked_at.unwrap(), HOUR));
+    assert_eq!(fleet.alarm(TOWN), Some(after(ticked_at.unwrap(), HOUR)));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn an_open_and_a_running_bead_are_active_work_and_a_closed_one_is_not() {
     assert_eq!(fleet.inspect().beads, [("b".to_owned(), BeadStatus::Open)]);
     assert!(fleet.inspect().has_work);
     let (bead, agent) = ("b".to_owned(), "a".to_owned());
-    fleet.to_town(StartBead { caller: ada(), bead, agent });
+    fleet.command(StartBead { caller: ada(), bead, agent });
     assert_eq!(fleet.inspect().beads, [("b".to_owned(), BeadStatus::Running)]);
     assert!(fleet.inspect().has_work);
     fleet.close_bead("b");
@@ -147,7 +147,7 @@ fn new_work_brings_the_tick_forward() {
     assert!(fleet.alarm(TOWN).unwrap() <= fleet.now, "the last tick was over five seconds ago");
     let began = fleet.now;
     fleet.run(1);
-    assert_eq!(fleet.alarm(TOWN), after(began, 5 * SECOND));
+    assert_eq!(fleet.alarm(TOWN), Some(after(began, 5 * SECOND)));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn work_for_a_rig_goes_with_the_rig() {
     fleet.settle_town();
     fleet.add_rig("other");
     fleet.open_bead("b");
-    fleet.to_town(RemoveRig { caller: ada(), rig: "r".to_owned() });
+    fleet.command(RemoveRig { caller: ada(), rig: "r".to_owned() });
     assert!(!fleet.inspect().has_work);
     let (bead, rig) = ("c".to_owned(), "r".to_owned());
     let error = fleet.call::<Town, _>(TOWN, OpenBead { caller: ada(), bead, rig });
@@ -273,7 +273,7 @@ fn whoever_knows_a_towns_name_cannot_end_it_through_an_owner_of_his_own() {
 fn an_operator_may_and_the_log_says_so() {
     let mut fleet = Fleet::new();
     fleet.settle_town();
-    fleet.to_town(AddRig { caller: Caller::operator("olga"), rig: "s".to_owned() });
+    fleet.command(AddRig { caller: Caller::operator("olga"), rig: "s".to_owned() });
     assert!(fleet.has_fact(TOWN, "operator"));
 }
 
