@@ -14,6 +14,9 @@ use crate::workspace::{End, Workspace, WorkspaceInit};
 
 use super::{Course, Health, Node, NodeStatus, owner_of};
 
+/// The most placements that wait on one node. Chosen: a state of a few megabytes at most.
+const WAITING_MAX: usize = 10_000;
+
 /// A workspace on the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seat {
@@ -209,6 +212,11 @@ impl Handler<Place> for Node {
         if is_closed {
             let why = format!("the node is {}", self.status.name());
             not_placed(&message.workspace, message.task.as_ref(), (&why, self.fault), turn);
+            return Ok(());
+        }
+        if self.queue.len() >= WAITING_MAX {
+            let why = ("too many wait for the node", None);
+            not_placed(&message.workspace, message.task.as_ref(), why, turn);
             return Ok(());
         }
         self.queue.push_back(message);

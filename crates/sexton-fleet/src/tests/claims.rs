@@ -9,7 +9,8 @@ use crate::{Caller, Claim, Drain, Expire, MarkIdle, Node, Unclaim};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way, id};
 use super::stage::{
-    NOBODY, create, dead_letters, destroy, place, running_node, running_workspace, warm_node,
+    NOBODY, create, dead_letters, destroy, place, running_node, running_workspace, until_warm_ends,
+    warm_node,
 };
 
 fn claim(fleet: &mut Fleet, by: &str) -> Result<u64, sexton_core::Error> {
@@ -112,7 +113,7 @@ fn a_claim_and_the_end_of_the_warm_period_never_both_win() {
         for is_claim_first in [true, false] {
             let mut fleet = Fleet::new();
             warm_node(&mut fleet);
-            fleet.run(30 * MINUTE + offset - 1);
+            until_warm_ends(&mut fleet, offset);
             let mut claimed = false;
             if is_claim_first {
                 claimed = claim(&mut fleet, "task/a").is_ok();
@@ -125,6 +126,7 @@ fn a_claim_and_the_end_of_the_warm_period_never_both_win() {
             let is_there = fleet.tombstone("node/n").is_none();
             assert_eq!(is_there, claimed, "offset {offset}, claim first: {is_claim_first}");
             assert!(!(claimed && swept));
+            assert_eq!(claimed, is_claim_first || offset < 0, "who comes first wins");
             let status = fleet.status("node/n");
             assert!(!claimed || status == "running", "{status}");
         }

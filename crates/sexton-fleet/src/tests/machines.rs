@@ -4,19 +4,19 @@
 //! idleness was judged. Leak 15: the delete of a disk failed after its server was gone, and the
 //! retry saw no server and returned. Leak 24: a late callback moved a deleted machine to running.
 
-use sexton_core::{ActorRef, Store, key};
+use sexton_core::{Store, key};
 
 use crate::placement::Load;
 use crate::policy::Policy;
 use crate::sim_cloud::{Releasing, ScriptStep};
 use crate::{
-    Attach, Caller, EndNode, Expire, Health, Heartbeat, Holding, Lost, Node, NodeClass, NodeRole,
-    Outdated, Overrides, Ready, RequestNode, Tenure, health, placement::Wish,
+    Attach, Caller, EndNode, Expire, Health, Heartbeat, Holding, Lost, Node, NodeRole, Outdated,
+    Overrides, Ready, RequestNode, Tenure, health, placement::Wish,
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
 use super::stage::{
-    create, destroy, facts, mail, node, running_node, running_workspace, warm_node,
+    create, destroy, facts, mail, node, running_node, running_workspace, user_owned, warm_node,
 };
 
 fn heartbeat(cpu: u8, memory: u8) -> Heartbeat {
@@ -180,16 +180,14 @@ fn a_node_has_at_most_16_names_and_volumes_and_only_its_owner_asks_for_them() {
     fleet.call::<Node, _>("node/n", holding("disk3")).unwrap();
 }
 
-/// A user's own machine, which nobody of ours made.
-fn user_owned(fleet: &mut Fleet) {
-    let me = ActorRef { id: id("node/n"), incarnation: 1 };
-    let now = fleet.now;
-    fleet.cloud.plant(now, &me, "the user's own", ("desk", "home")).unwrap();
-    let spec = crate::NodeSpec { class: NodeClass::UserOwned, ..node_spec(Tenure::Managed) };
+#[test]
+fn nothing_hurries_the_user_of_a_machine_of_his_own() {
+    let mut fleet = Fleet::new();
+    let spec = crate::NodeSpec { class: crate::NodeClass::UserOwned, ..node_spec(Tenure::Managed) };
     fleet.tell(RequestNode { caller: ada(), name: "n".to_owned(), spec });
-    fleet.run(HOUR);
-    assert_eq!(fleet.status("node/n"), "creating", "no deadline hurries its user");
-    fleet.call::<Node, _>("node/n", Ready { epoch: 1, version: None }).unwrap();
+    fleet.run(100 * HOUR);
+    assert_eq!(fleet.status("node/n"), "creating");
+    assert_eq!(fleet.cloud.machines(fleet.now).count(), 0, "none was made for it");
 }
 
 #[test]

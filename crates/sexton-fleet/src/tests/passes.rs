@@ -12,7 +12,7 @@ use crate::sim_cloud::ScriptStep;
 use crate::{Heartbeat, Node, OpenSession, RequestNode, TaskEnd, Tenure, Touch, Workspace};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, node_spec, start};
-use super::stage::{place, running_node, running_workspace, stop, warm_node};
+use super::stage::{place, running_node, running_workspace, stop, user_owned, warm_node};
 
 /// Only the sweeps work, and they pass once a minute.
 fn swept() -> Fleet {
@@ -118,8 +118,8 @@ fn an_orphan_is_left_alone_while_somebody_is_attached() {
     orphan(&mut fleet);
     end_task(&mut fleet);
     for _ in 0..5 {
-        fleet.run(10 * MINUTE);
         fleet.call::<Workspace, _>("workspace/w", Touch { caller: ada() }).unwrap();
+        fleet.run(10 * MINUTE);
     }
     let (caller, session) = (ada(), "s".to_owned());
     fleet.call::<Workspace, _>("workspace/w", OpenSession { caller, session }).unwrap();
@@ -144,13 +144,7 @@ fn a_workspace_whose_task_lives_or_was_never_known_is_no_orphan() {
 #[test]
 fn an_orphan_ends_by_its_own_deadline_where_no_sweep_passes() {
     let mut fleet = Fleet::new().without_sweeps();
-    let me = sexton_core::ActorRef { id: super::harness::id("node/n"), incarnation: 1 };
-    fleet.cloud.plant(fleet.now, &me, "the user's own", ("desk", "home")).unwrap();
-    let class = crate::NodeClass::UserOwned;
-    let spec = crate::NodeSpec { class, ..node_spec(Tenure::Managed) };
-    fleet.tell(RequestNode { caller: ada(), name: "n".to_owned(), spec });
-    fleet.run(MINUTE);
-    fleet.call::<Node, _>("node/n", crate::Ready { epoch: 1, version: None }).unwrap();
+    user_owned(&mut fleet);
     fleet.call::<Node, _>("node/n", place("w", Some("task/unknown"), None)).unwrap();
     fleet.run(25 * HOUR);
     assert_eq!(fleet.status("workspace/w"), "running");

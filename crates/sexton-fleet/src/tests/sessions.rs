@@ -3,11 +3,15 @@
 use sexton_core::{ErrorKind, query};
 
 use crate::placement::{SessionEnd, StartSession};
-use crate::{Caller, Node, OpenSession, Session, SessionProgress, SessionResult, Sleep, Workspace};
+use crate::{
+    Caller, End, Node, OpenSession, Session, SessionProgress, SessionResult, Sleep, Workspace,
+    WorkspaceEnd,
+};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way, id};
 use super::stage::{
-    NOBODY, dead_letters, destroy, facts, place, running_node, running_workspace, stop,
+    NOBODY, dead_letters, facts, place, running_node, running_workspace, stop,
+    workspace_without_machine,
 };
 
 const W: &str = "workspace/w";
@@ -164,26 +168,35 @@ fn a_very_old_node_is_kept_while_a_session_talks() {
 
 #[test]
 fn a_session_whose_workspace_goes_is_lost_and_its_task_is_told() {
-    let ends: [fn(&mut Fleet); 3] =
-        [|fleet| stop(fleet, "w"), |fleet| destroy(fleet, "w"), |fleet| fleet.destroy("node/n")];
+    let ends: [fn(&mut Fleet); 4] = [
+        |fleet| fleet.call::<Workspace, _>(W, End { end: WorkspaceEnd::Stop }).unwrap(),
+        |fleet| {
+            let end = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
+            fleet.call::<Workspace, _>(W, End { end }).unwrap();
+        },
+        |fleet| fleet.destroy("node/n"),
+        |fleet| fleet.destroy(S),
+    ];
     for by in ends {
         let mut fleet = Fleet::new();
         begin_for_a_task(&mut fleet);
         assert!(dead_letters(&fleet, NOBODY).contains(&"session_started".to_owned()));
-        // The owner knows it by its name, as one that a task has asked him for.
-        let end = crate::End { end: crate::WorkspaceEnd::Stop };
-        if fleet.status("node/n") == "running" && dead_letters(&fleet, NOBODY).len() > 1 {
-            by(&mut fleet);
-        }
-        fleet.run(1);
-        if fleet.status(W) == "running" {
-            fleet.call::<Workspace, _>(W, end).unwrap();
-        }
-        fleet.run(10 * MINUTE);
+        by(&mut fleet);
+        fleet.run(MINUTE);
         assert_eq!(fleet.tombstone(S).unwrap().status, "lost");
         let told = dead_letters(&fleet, NOBODY);
         assert_eq!(told.iter().filter(|it| *it == "session_ended").count(), 1, "{told:?}");
     }
+}
+
+#[test]
+fn a_session_that_cannot_begin_has_failed_and_another_may() {
+    let mut fleet = Fleet::new();
+    workspace_without_machine(&mut fleet);
+    open(&mut fleet, "s").unwrap();
+    fleet.run(MINUTE);
+    assert_eq!(fleet.tombstone(S).unwrap().status, "failed");
+    open(&mut fleet, "t").unwrap();
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Props for stories about nodes, workspaces and sessions: what is there when one begins.
 
-use sexton_core::{ActorId, Body, Mail, What, codec, key, query};
+use sexton_core::{ActorId, ActorRef, Body, Mail, Timestamp, What, codec, key, query};
 
 use crate::placement::{Place, Wish};
 use crate::policy::Policy;
+use crate::sim_cloud::ScriptStep;
 use crate::workspace::WorkspaceTerms;
 use crate::{
-    CreateWorkspace, EndWorkspace, Node, RequestNode, Tenure, WorkspaceEnd, WorkspaceSpec,
+    CreateWorkspace, EndWorkspace, Node, NodeClass, NodeSpec, Ready, RequestNode, Tenure,
+    WorkspaceEnd, WorkspaceSpec,
 };
 
 use super::harness::{Fleet, MINUTE, ada, id, node_spec};
@@ -45,6 +47,15 @@ pub(super) fn destroy(fleet: &mut Fleet, workspace: &str) {
     fleet.tell(EndWorkspace { caller: ada(), name, end: WorkspaceEnd::Destroy { why } });
 }
 
+/// So many milliseconds past the end of the warm period, of which no alarm has rung yet: the
+/// control plane was busy or down.
+pub(super) fn until_warm_ends(fleet: &mut Fleet, past_ms: i64) {
+    let due = fleet.rows("node")[0].record.time("due").expect("it is warm");
+    fleet.run(due.as_millis() - 1 - fleet.now.as_millis());
+    fleet.now = Timestamp::from_millis(due.as_millis() + past_ms);
+    assert_eq!(fleet.status("node/n"), "warm");
+}
+
 /// A placement as the owner would ask for it.
 pub(super) fn place(workspace: &str, task: Option<&str>, lease: Option<u64>) -> Place {
     Place {
@@ -54,6 +65,28 @@ pub(super) fn place(workspace: &str, task: Option<&str>, lease: Option<u64>) -> 
         terms: WorkspaceTerms::of(&Policy::default()),
         lease,
     }
+}
+
+/// A user's own machine as node `n`, which nobody of ours made.
+pub(super) fn user_owned(fleet: &mut Fleet) {
+    let me = ActorRef { id: id("node/n"), incarnation: 1 };
+    let now = fleet.now;
+    fleet.cloud.plant(now, &me, "the user's own", ("desk", "home")).expect("a working cloud");
+    let spec = NodeSpec { class: NodeClass::UserOwned, ..node_spec(Tenure::Managed) };
+    fleet.tell(RequestNode { caller: ada(), name: "n".to_owned(), spec });
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("node/n"), "creating", "it waits for its agent");
+    fleet.call::<Node, _>("node/n", Ready { epoch: 1, version: None }).expect("its own epoch");
+}
+
+/// A workspace `w` that runs on a node `n` whose machine is gone, which ends neither.
+pub(super) fn workspace_without_machine(fleet: &mut Fleet) {
+    user_owned(fleet);
+    create(fleet, "w", "n");
+    fleet.run(MINUTE);
+    fleet.script("node/n", &ScriptStep::Lost("unplugged".to_owned()));
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("workspace/w"), "running");
 }
 
 /// A node `n` that is warm since this moment.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sexton_core::{Entry, ErrorKind, query};
+use sexton_core::{Entry, ErrorKind, Timestamp, query};
 
 use crate::placement::Wish;
 use crate::sim_cloud::ScriptStep;
@@ -16,7 +16,9 @@ use crate::{
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, start};
-use super::stage::{create, destroy, facts, running_node, running_workspace, stop};
+use super::stage::{
+    create, destroy, facts, running_node, running_workspace, stop, workspace_without_machine,
+};
 
 const W: &str = "workspace/w";
 
@@ -85,26 +87,31 @@ fn a_stopped_workspace_that_is_restarted_is_not_deleted() {
 
 #[test]
 fn a_restart_and_the_deletion_never_both_win() {
-    for offset in [-1, 0, 1] {
+    for past_ms in [-1, 0, 60_000] {
         for is_restart_first in [true, false] {
             let mut fleet = Fleet::new();
             running_workspace(&mut fleet);
             stop(&mut fleet, "w");
             fleet.run(30_000);
             let due = fleet.rows("workspace")[0].record.time("due").unwrap();
-            fleet.run(due.as_millis() + offset - 1 - fleet.now.as_millis());
+            fleet.run(due.as_millis() - 1 - fleet.now.as_millis());
+            let late = Timestamp::from_millis(due.as_millis() + past_ms);
             let expire = Expire { why: "stopped for too long".to_owned() };
-            if !is_restart_first {
-                let _answer = fleet.call::<Workspace, _>(W, expire.clone());
-            }
-            let is_restarted = restart(&mut fleet).is_ok();
+            let mut is_restarted = false;
             if is_restart_first {
-                let _answer = fleet.call::<Workspace, _>(W, expire);
+                // Asked in time, and then the control plane was down for a while.
+                is_restarted = restart(&mut fleet).is_ok();
+            }
+            fleet.now = late;
+            let is_swept = fleet.call::<Workspace, _>(W, expire).is_ok();
+            if !is_restart_first {
+                is_restarted = restart(&mut fleet).is_ok();
             }
             fleet.run(20 * MINUTE);
-            assert!(is_restarted || offset > -1, "it came in time");
+            assert_eq!(is_restarted, is_restart_first || past_ms < 0, "{past_ms}");
+            assert_eq!(is_swept, !is_restarted, "{past_ms}");
             let status = fleet.status(W);
-            assert_eq!(status == "running", is_restarted, "offset {offset}: {status}");
+            assert_eq!(status == "running", is_restarted, "{past_ms}: {status}");
             assert_eq!(fleet.tombstone(W).is_none(), is_restarted);
         }
     }
@@ -235,24 +242,26 @@ fn a_workspace_that_is_stopped_while_it_asks_to_come_back_stays_stopped() {
 }
 
 #[test]
-fn a_repair_ends_running_or_in_error() {
+fn a_repair_counts_as_active_and_ends_running() {
     let mut fleet = Fleet::new();
     running_workspace(&mut fleet);
     fleet.call::<Workspace, _>(W, Recover { caller: ada() }).unwrap();
     assert_eq!(fleet.status(W), "recovery");
     let row = fleet.rows("node").remove(0);
-    assert_eq!(row.record.number("active"), Some(1), "it counts as active");
+    assert_eq!(row.record.number("active"), Some(1));
     fleet.run(MINUTE);
     assert_eq!(fleet.status(W), "running");
-    // The machine is gone, and the node has not heard of it yet.
+}
+
+#[test]
+fn a_repair_that_cannot_be_made_is_an_error() {
+    let mut fleet = Fleet::new();
+    workspace_without_machine(&mut fleet);
     fleet.call::<Workspace, _>(W, Recover { caller: ada() }).unwrap();
-    let mut row = fleet.cloud.machines(fleet.now).map(|it| it.owner.clone());
-    let owner = row.next().unwrap();
-    drop(row);
-    fleet.script(owner.id.as_str(), &ScriptStep::Lost("preempted".to_owned()));
-    fleet.run(10 * MINUTE);
-    assert!(fleet.tombstone(W).is_some());
-    fleet.assert_nothing_left();
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status(W), "error");
+    fleet.run(3 * HOUR);
+    assert_eq!(fleet.why(W), "error");
 }
 
 #[test]
