@@ -15,6 +15,7 @@ use crate::committer::Committer;
 use crate::host::Host;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
+use crate::questions::Questions;
 use crate::shard::Shared;
 use crate::sweep::Sweep;
 use crate::sweeps::SweepPlan;
@@ -188,6 +189,7 @@ impl Builder {
             committer: Committer::default(),
             events: broadcast::Sender::new(self.events_max),
             performers: self.performers,
+            questions: Questions::new(),
             idle_after: self.idle_after,
         };
         let (kinds, limits) = (self.kinds, self.limits);

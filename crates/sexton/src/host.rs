@@ -28,6 +28,7 @@ use crate::builder::{Builder, Foundation};
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
 use crate::mailbox::{Input, closed};
+use crate::questions::Index;
 use crate::shard::Shared;
 use crate::sweep::Plan;
 use crate::sweeps::{self, SweepDesk};
@@ -125,6 +126,11 @@ impl Host {
     /// What it answers is visible and may not be durable yet.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.shared.store
+    }
+
+    /// The index of rows, for questions that do not name an actor.
+    pub fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.inner.shared))
     }
 
     /// Listens to what happens from here on.

@@ -19,6 +19,7 @@ use crate::committer::Committer;
 use crate::gate::{Gate, Outgoing};
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
 use crate::perform::Performers;
+use crate::questions::Questions;
 
 /// The most inputs of one slice. Chosen: some milliseconds at most.
 const INPUTS_PER_SLICE: usize = 512;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) committer: Committer,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) performers: Performers,
+    pub(crate) questions: Questions,
     pub(crate) idle_after: Duration,
 }
 
