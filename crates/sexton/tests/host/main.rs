@@ -9,5 +9,6 @@ mod effects;
 mod ends;
 mod gate;
 mod mail;
+mod questions;
 mod support;
 mod sweeps;
