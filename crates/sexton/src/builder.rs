@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::log::Bell;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
+use crate::questions::Questions;
 use crate::shard::Shared;
 use crate::sweep::Sweep;
 use crate::sweeps::SweepPlan;
@@ -190,6 +191,7 @@ impl Builder {
             events: broadcast::Sender::new(self.events_max),
             bell: Bell::default(),
             performers: self.performers,
+            questions: Questions::new(),
             idle_after: self.idle_after,
         };
         let (kinds, limits) = (self.kinds, self.limits);

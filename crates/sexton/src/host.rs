@@ -29,6 +29,7 @@ use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
 use crate::log::Log;
 use crate::mailbox::{Input, closed};
+use crate::questions::Index;
 use crate::shard::Shared;
 use crate::sweep::Plan;
 use crate::sweeps::{self, SweepDesk};
@@ -126,6 +127,11 @@ impl Host {
     /// What it answers is visible and may not be durable yet.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.shared.store
+    }
+
+    /// The index of rows, for questions that do not name an actor.
+    pub fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.inner.shared))
     }
 
     /// Listens to what happens from here on.

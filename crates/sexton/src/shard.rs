@@ -20,6 +20,7 @@ use crate::gate::{Gate, Outgoing};
 use crate::log::Bell;
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
 use crate::perform::Performers;
+use crate::questions::Questions;
 
 /// The most inputs of one slice. Chosen: some milliseconds at most.
 const INPUTS_PER_SLICE: usize = 512;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) bell: Bell,
     pub(crate) performers: Performers,
+    pub(crate) questions: Questions,
     pub(crate) idle_after: Duration,
 }
 

@@ -10,5 +10,6 @@ mod ends;
 mod gate;
 mod log;
 mod mail;
+mod questions;
 mod support;
 mod sweeps;
