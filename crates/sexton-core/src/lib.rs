@@ -29,6 +29,7 @@ mod store;
 mod engine;
 pub mod query;
 pub mod sweep;
+pub mod coverage;
 pub mod audit;
 
 pub use actor::{Actor, Handler, Handlers, Kinds, Message};

@@ -24,6 +24,7 @@ mod workspace;
 mod task;
 mod reaper;
 pub mod sweeps;
+pub mod coverage;
 pub mod catalog;
 pub mod sim_cloud;
 

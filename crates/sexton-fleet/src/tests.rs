@@ -10,3 +10,4 @@ mod tasks;
 mod external;
 mod nets;
 mod restarts;
+mod coverage;
