@@ -35,6 +35,7 @@ pub mod index;
 pub mod explain;
 pub mod plan;
 pub mod sweep;
+pub mod coverage;
 pub mod audit;
 
 pub use actor::{Actor, Handler, Handlers, Kinds, Message};
@@ -50,6 +51,7 @@ pub use inbox::{Body, Gone, Mail};
 pub use index::Query;
 pub use key::{ActorId, ActorRef, IdError, Shard};
 pub use limits::Limits;
+pub use log::Cursor;
 pub use plan::{DestroyPlan, PlanId, plan_destroy};
 pub use recurring::{Missed, Recurring, RecurringError, Rung};
 pub use row::{DESTROYING, Row, RowRecord, RowView, Value};

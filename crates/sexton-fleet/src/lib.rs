@@ -34,6 +34,7 @@ mod sandbox;
 mod credit;
 mod worker;
 pub mod sweeps;
+pub mod coverage;
 pub mod catalog;
 pub mod sim_cloud;
 

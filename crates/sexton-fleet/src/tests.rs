@@ -29,3 +29,4 @@ mod races;
 mod credit;
 mod workers;
 mod sandbox_index;
+mod coverage;
