@@ -18,6 +18,8 @@ mod caller;
 mod fault;
 pub mod placement;
 mod due;
+mod asks;
+mod sizes;
 mod owner;
 mod node;
 mod workspace;
@@ -30,6 +32,7 @@ pub mod sim_cloud;
 #[cfg(test)]
 mod tests;
 
+pub use asks::{Ask, Disclaim, NotNeeded, Waits};
 pub use caller::{Caller, Role, Tenure};
 pub use due::Expire;
 pub use fault::Fault;
@@ -40,13 +43,14 @@ pub use node::{
 };
 pub use owner::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
-    Release, RequestNode, Seek, StartTask,
+    Release, RequestNode, Seek, SetTime, StartTask,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
 };
 pub use task::{
-    Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+    Pace, Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSession, TaskSpec,
+    TaskStatus, TaskTerms,
 };
 pub use workspace::{
     AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,

@@ -13,6 +13,7 @@ mod spec;
 mod rules;
 mod seats;
 mod callbacks;
+mod asked;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,6 +23,7 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::asks::{Ask, Disclaim, NotNeeded};
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::fault::Fault;
@@ -184,6 +186,7 @@ impl Actor for Node {
         on.message::<Lost>().message::<Place>().message::<Leave>().message::<WorkspaceChanged>();
         on.message::<Claim>().message::<Unclaim>().message::<Drain>();
         on.message::<EndNode>().message::<Expire>();
+        on.message::<Ask>().message::<NotNeeded>().message::<Disclaim>();
     }
 
     fn status(&self) -> Self::Status {
@@ -229,6 +232,7 @@ impl Actor for Node {
             (NodeEffect::Create { .. }, Outcome::Done(NodeAnswer::Created(machine))) => {
                 self.machine = Some(machine);
                 self.machine_at = Some(turn.now());
+                self.tell_line(turn);
             }
             (NodeEffect::Create { .. }, Outcome::Failed(failure)) => {
                 let why = format!("failed: {}", failure.class);

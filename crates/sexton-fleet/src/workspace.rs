@@ -4,6 +4,8 @@
 //! `stopped` sets the deletion's deadline. A workspace whose task has not ended is in use, and
 //! never idle.
 
+mod asked;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::asks::Ask;
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
@@ -300,6 +303,7 @@ impl Actor for Workspace {
 
     fn handlers(on: &mut Handlers<Self>) {
         on.message::<End>().message::<Touch>().message::<Expire>();
+        on.message::<Ask>();
     }
 
     fn status(&self) -> Self::Status {

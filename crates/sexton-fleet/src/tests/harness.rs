@@ -17,8 +17,8 @@ use crate::reaper::{Reaper, ReaperInit};
 use crate::sim_cloud::{Performed, ScriptStep, SimCloud};
 use crate::sweeps;
 use crate::{
-    Caller, EndTask, NodeClass, NodeRole, NodeSpec, Owner, OwnerInit, StartTask, TaskEnd, TaskSpec,
-    Tenure, placement::Wish,
+    Caller, EndTask, NodeClass, NodeRole, NodeSpec, Owner, OwnerInit, StartTask, TaskEnd,
+    TaskSession, TaskSpec, Tenure, placement::Wish,
 };
 
 pub(super) const SEED: u64 = 11;
@@ -373,7 +373,8 @@ pub(super) fn ada() -> Caller {
 }
 
 pub(super) fn start(name: &str, tenure: Tenure, place: Wish) -> StartTask {
-    StartTask { caller: ada(), name: name.to_owned(), spec: TaskSpec { tenure, place } }
+    let spec = TaskSpec { tenure, place, session: TaskSession::Unwanted };
+    StartTask { caller: ada(), name: name.to_owned(), spec }
 }
 
 pub(super) fn end(name: &str, end: TaskEnd) -> EndTask {
