@@ -10,3 +10,7 @@ mod tasks;
 mod external;
 mod nets;
 mod restarts;
+mod steps;
+mod retries;
+mod selection;
+mod policies;
