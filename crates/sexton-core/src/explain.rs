@@ -11,8 +11,6 @@
 
 mod display;
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Kinds;
@@ -24,7 +22,8 @@ use crate::engine::{each, find_slot, guard, read_debts, read_entry};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::Event;
 use crate::inbox::Mail;
-use crate::key::{self, ActorId, ActorRef, Parsed, Table};
+use crate::key::{self, ActorId, ActorRef, Parsed};
+use crate::log;
 use crate::row::DESTROYING;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -72,6 +71,8 @@ pub struct Living {
     pub changed_at: Timestamp,
     /// Turns that it committed.
     pub turns: u64,
+    /// Events that it recorded.
+    pub events: u64,
     /// Why it is awake: what will give it a turn without a call from outside. Empty if nothing.
     pub awake: Vec<String>,
     /// Why it makes no progress, if it is stalled.
@@ -216,27 +217,31 @@ pub fn explain(
             Standing::Living(Box::new(asked.living(&record, &mail)?))
         }
     };
-    let (story, earlier_events) = story(store, id, limit)?;
+    let (story, earlier_events) = story(store, id, (&standing, limit))?;
     Ok(Explanation { id: id.clone(), standing, mail, story, earlier_events })
 }
 
-/// The last `limit` events of a name, oldest first, and how many there are before them.
+/// The last `limit` events of a name, oldest first, and how many of its last life there are
+/// before them.
 ///
 /// The one place that knows how the log is searched by name.
-fn story(store: &dyn Store, id: &ActorId, limit: usize) -> Result<(Vec<Event>, u64), Error> {
-    let (mut story, mut earlier) = (VecDeque::new(), 0);
-    each(store, &key::prefix(id.shard(), Table::Event), |_, bytes| {
-        let event: Event = codec::open(bytes).map_err(|error| damaged("an event", id, error))?;
-        if event.actor == *id {
-            story.push_back(event);
-        }
-        if story.len() > limit {
-            story.pop_front();
-            earlier += 1;
-        }
-        Ok(())
-    })?;
-    Ok((story.into(), earlier))
+fn story(
+    store: &dyn Store,
+    id: &ActorId,
+    of: (&Standing, usize),
+) -> Result<(Vec<Event>, u64), Error> {
+    let (standing, limit) = of;
+    let found = log::of(store, id, limit)?.events;
+    let story: Vec<Event> = found.into_iter().map(|(_, event)| event).collect();
+    // The events of a life are numbered without gaps.
+    let last_life = story.iter().map(|event| event.incarnation).max();
+    let mut of_last = story.iter().filter(|event| Some(event.incarnation) == last_life);
+    let earlier = match (of_last.find(|event| event.number > 0), standing) {
+        (Some(first), _) => first.number - 1,
+        (None, Standing::Living(living)) => living.events,
+        (None, Standing::Unknown | Standing::Buried(_)) => 0,
+    };
+    Ok((story, earlier))
 }
 
 fn damaged(what: &str, id: &ActorId, error: codec::CodecError) -> Error {
@@ -290,6 +295,7 @@ impl Asked<'_> {
             status_since: record.status_since,
             changed_at: record.changed_at,
             turns: record.turns,
+            events: record.events,
             awake: awake(record, (rings.first.first(), debts.iter().next()), mail),
             stalled: record.stalled.clone(),
             alarm: record.alarm,

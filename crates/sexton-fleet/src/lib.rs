@@ -14,11 +14,12 @@
 //! [`sim_cloud`] is the outside world for replays and simulations.
 
 pub mod policy;
-mod overrides;
 mod caller;
 mod fault;
 pub mod placement;
 mod due;
+mod asks;
+mod sizes;
 mod owner;
 mod node;
 mod workspace;
@@ -42,6 +43,7 @@ pub mod sim_cloud;
 mod tests;
 
 pub use agent::{Agent, AgentDue, AgentInit, AgentReport, AgentStatus, AgentTerms, Dismiss};
+pub use asks::{Ask, Disclaim, NotNeeded, Waits};
 pub use caller::{Caller, Role, Tenure};
 pub use container::{
     Care, Container, ContainerAnswer, ContainerCallback, ContainerDue, ContainerEffect,
@@ -61,12 +63,11 @@ pub use node::{
     NodeTerms, Outdated, Ready, Return, StillInUse, Unclaim, WorkspaceChanged, WorkspaceUse,
     health,
 };
-pub use overrides::Overrides;
 pub use owner::{
     AddCredit, CreateSandbox, CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward,
     HibernateSandbox, MigrateSandbox, Owner, OwnerInit, OwnerStatus, Release, RequestNode,
-    ReserveSandbox, Returned, ScaleSandbox, Seek, SetPlan, StartSandbox, StartTask, StopSandbox,
-    WakeSandbox,
+    ReserveSandbox, Returned, ScaleSandbox, Seek, SetPlan, SetTime, StartSandbox, StartTask,
+    StopSandbox, WakeSandbox,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
@@ -81,7 +82,8 @@ pub use session::{
     SessionResult, SessionStatus, SessionTold,
 };
 pub use task::{
-    Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+    Pace, Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSession, TaskSpec,
+    TaskStatus, TaskTerms,
 };
 pub use town::{
     AddAgent, AddRig, AgentNews, BeadStatus, CloseBead, ConfigureTown, EndTown, Inspect, OpenBead,

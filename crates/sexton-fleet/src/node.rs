@@ -18,6 +18,7 @@ mod claims;
 mod returns;
 mod holdings;
 pub(crate) mod sweeps;
+mod asked;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,6 +28,7 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::asks::{Ask, Disclaim, NotNeeded};
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::fault::Fault;
@@ -214,6 +216,7 @@ impl Actor for Node {
         on.message::<Return>().message::<WorkspaceUse>();
         on.message::<Attach>().message::<Outdated>();
         on.message::<EndNode>().message::<Expire>().message::<Bereaved>();
+        on.message::<Ask>().message::<NotNeeded>().message::<Disclaim>();
     }
 
     fn status(&self) -> Self::Status {
@@ -262,6 +265,7 @@ impl Actor for Node {
             (NodeEffect::Create { .. }, Outcome::Done(NodeAnswer::Created(machine))) => {
                 self.machine = Some(machine);
                 self.machine_at = Some(turn.now());
+                self.tell_line(turn);
             }
             (NodeEffect::Create { .. }, Outcome::Failed(failure)) => {
                 let why = format!("failed: {}", failure.class);

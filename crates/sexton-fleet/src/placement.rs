@@ -5,7 +5,7 @@ use sexton_core::{ActorId, Message};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
-use crate::overrides::Overrides;
+use crate::task::Step;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 /// Where somebody wants a workspace.
@@ -17,8 +17,8 @@ pub struct Wish {
     pub size: Option<String>,
     /// At this location.
     pub location: Option<String>,
-    /// What the project sets for itself: for a machine that has to be made, and the workspace.
-    pub overrides: Overrides,
+    /// For this project, whose own times then hold.
+    pub project: Option<String>,
 }
 
 impl Wish {
@@ -62,13 +62,15 @@ impl Message for Leave {
     type Reply = ();
 }
 
-/// From the owner to a task: there will be room on a node that is being made.
+/// From the owner, or from the node itself, to a task: there will be room on this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// The workspace that it asked a place for.
     pub workspace: String,
     /// The node.
     pub node: String,
+    /// How far the task is by this, as far as whoever sends it knows.
+    pub step: Step,
 }
 
 impl Message for Granted {

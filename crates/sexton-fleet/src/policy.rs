@@ -147,6 +147,26 @@ policy! {
         task_workspace_dispatch = 10 * MINUTE, SECOND, DAY;
         /// How long a task may wait for its workspace to run.
         task_workspace_ready = 30 * MINUTE, SECOND, DAY;
+        /// How long a task may wait for its session to begin.
+        task_agent_session = 15 * MINUTE, SECOND, DAY;
+        /// How soon a task that waits for capacity asks its owner; doubles from poll to poll.
+        task_poll_capacity = 15 * SECOND, SECOND, HOUR;
+        /// How seldom it asks at most.
+        task_poll_capacity_max = 60 * SECOND, SECOND, HOUR;
+        /// How often a task asks for its node's machine.
+        task_poll_node_provisioning = 10 * SECOND, SECOND, HOUR;
+        /// How often a task asks for the agent of its node.
+        task_poll_node_agent_ready = 5 * SECOND, SECOND, HOUR;
+        /// How soon a task asks whether its node took it; doubles from poll to poll.
+        task_poll_workspace_dispatch = 30 * SECOND, SECOND, HOUR;
+        /// How seldom it asks at most.
+        task_poll_workspace_dispatch_max = 120 * SECOND, SECOND, HOUR;
+        /// How often a task asks for its workspace.
+        task_poll_workspace_ready = 30 * SECOND, SECOND, HOUR;
+        /// The wait before a task's retry number `n`, counted from one, is this times 2^n.
+        task_retry_base = 5 * SECOND, SECOND, HOUR;
+        /// The longest wait before a task's retry.
+        task_retry_cap = 60 * SECOND, SECOND, HOUR;
         /// How long a task may be in progress without a sign of life.
         task_soft = 4 * HOUR, MINUTE, 7 * DAY;
         /// How long a task may be in progress at all.
@@ -155,7 +175,7 @@ policy! {
         task_absolute = DAY, MINUTE, 90 * DAY;
         /// How long ago a sign of life may be.
         task_silence = 15 * MINUTE, SECOND, DAY;
-        /// How long a task pinned to a node waits for that node's first answer.
+        /// How long a task waits for the first answer to its search for a node.
         task_stuck_queued = 20 * MINUTE, SECOND, DAY;
         /// How often a town with active work ticks.
         town_tick_busy = 5 * SECOND, SECOND, HOUR;
@@ -244,6 +264,11 @@ policy! {
         town_agents_max = 50, 1, 1_000;
         /// The most beads of a town that are not closed.
         town_beads_max = 200, 1, 10_000;
+        /// The most retries of what failed in a task and may work later.
+        task_retries_max = 3, 0, 100;
+        /// The share of processor or memory in use, in percent, from which on a running node
+        /// gets no further workspace.
+        node_busy_percent = 50, 1, 101;
         /// The most nodes that one pass of a sweep asks.
         sweep_nodes_max = 25, 1, 10_000;
         /// The most workspaces that one pass of a sweep asks.
@@ -274,8 +299,15 @@ policy! {
         worker_losses_max = 20, 1, 1_000;
     }
     texts {
-        /// The size of machines that the fleet makes, where nobody named one.
-        default_size = "cx32";
+        /// The size of machines that the fleet makes, where nobody named one: a word, below
+        /// which there are smaller ones to fall back to, or the provider's name.
+        default_size = "medium";
+        /// What the provider calls `small`.
+        size_small = "cx22";
+        /// What the provider calls `medium`.
+        size_medium = "cx32";
+        /// What the provider calls `large`.
+        size_large = "cx42";
         /// The location of machines that the fleet makes, where nobody named one.
         default_location = "fsn1";
         /// The version that agents must have; an idle node with another is destroyed. `any` is

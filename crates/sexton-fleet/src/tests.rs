@@ -30,3 +30,7 @@ mod credit;
 mod workers;
 mod sandbox_index;
 mod coverage;
+mod steps;
+mod retries;
+mod selection;
+mod policies;

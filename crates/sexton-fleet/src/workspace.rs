@@ -14,6 +14,7 @@
 mod spec;
 mod commands;
 mod sessions;
+mod asked;
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{
@@ -21,6 +22,7 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::asks::Ask;
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
@@ -253,6 +255,7 @@ impl Actor for Workspace {
         on.message::<Restart>().message::<Sleep>().message::<Wake>().message::<Recover>();
         on.message::<StartSession>().message::<OpenSession>().message::<SessionNews>();
         on.message::<Bereaved>();
+        on.message::<Ask>();
     }
 
     fn status(&self) -> Self::Status {

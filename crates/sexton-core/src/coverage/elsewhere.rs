@@ -10,6 +10,7 @@ use crate::codec;
 use crate::destroy::{Entry, Tombstone};
 use crate::error::{Error, ErrorKind};
 use crate::key::{self, ActorId, Key, Parsed, Shard};
+use crate::log::{Bounds, Cursor};
 use crate::store::{Fence, Position, Store, StoreFigures};
 use crate::time::Timestamp;
 
@@ -85,6 +86,14 @@ impl Store for Elsewhere<'_> {
         let is_inside = |key: &[u8]| end.is_empty() || key < end;
         let records = self.records.range(start.to_vec()..).take_while(|(key, _)| is_inside(key));
         Ok(records.take(limit).map(|(key, record)| (key.clone(), record.clone())).collect())
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        Ok(Bounds::default())
+    }
+
+    fn trim_log(&self, _up_to: Cursor) -> Result<(), Error> {
+        Err(closed())
     }
 
     fn figures(&self) -> StoreFigures {

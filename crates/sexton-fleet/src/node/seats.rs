@@ -198,6 +198,10 @@ fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
 
 impl Handler<Place> for Node {
     fn handle(&mut self, message: Place, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        // The owner of another node may not even learn that there is this one.
+        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
+            return Err(Refusal::new("not yours"));
+        }
         let is_known = self.seats.contains_key(&message.workspace)
             || self.queue.iter().any(|place| place.workspace == message.workspace);
         if is_known {

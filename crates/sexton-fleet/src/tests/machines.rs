@@ -11,10 +11,10 @@ use crate::policy::Policy;
 use crate::sim_cloud::{Releasing, ScriptStep};
 use crate::{
     Attach, Caller, EndNode, Expire, Health, Heartbeat, Holding, Lost, Node, NodeRole, Outdated,
-    Overrides, Ready, RequestNode, Tenure, health, placement::Wish,
+    Ready, RequestNode, Tenure, health, placement::Wish,
 };
 
-use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
+use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, own_time, start};
 use super::stage::{
     create, destroy, facts, mail, node, running_node, running_workspace, user_owned, warm_node,
 };
@@ -294,10 +294,9 @@ fn a_very_old_node_is_kept_as_long_as_somebody_used_it_lately() {
 #[test]
 fn a_project_that_keeps_its_nodes_warm_longer_is_not_contradicted_by_a_sweep() {
     // Leak 6: a warm timeout of 2 h met a sweep with a grace of 35 minutes.
-    let two_hours = std::time::Duration::from_secs(2 * 60 * 60);
     for mut fleet in [Fleet::new(), Fleet::new().without_alarms()] {
-        let overrides = Overrides::new(Some(two_hours), None).unwrap();
-        let place = Wish { overrides, ..Wish::default() };
+        fleet.tell(own_time("warm_timeout", "2h"));
+        let place = Wish { project: Some("slow".to_owned()), ..Wish::default() };
         fleet.tell(start("t", Tenure::Managed, place));
         fleet.run(10 * MINUTE);
         fleet.tell(end("t", crate::TaskEnd::Completed));
@@ -306,19 +305,6 @@ fn a_project_that_keeps_its_nodes_warm_longer_is_not_contradicted_by_a_sweep() {
         fleet.run(HOUR);
         fleet.assert_nothing_left();
     }
-}
-
-#[test]
-fn an_owners_overrides_are_his_policy_and_out_of_range_they_are_errors() {
-    let time = std::time::Duration::from_secs;
-    let overrides = Overrides::new(Some(time(60)), Some(time(30))).unwrap();
-    let policy = overrides.of_policy(&Policy::default());
-    assert_eq!((policy.warm_timeout, policy.workspace_stopped_ttl), (time(60), time(30)));
-    assert_eq!(Overrides::default().of_policy(&Policy::default()), Policy::default());
-    let error = Overrides::new(None, Some(time(0))).unwrap_err();
-    assert_eq!(error.variable, "SEXTON_WORKSPACE_STOPPED_TTL");
-    let half = std::time::Duration::from_millis(90_500);
-    Overrides::new(Some(half), None).unwrap_err();
 }
 
 #[test]

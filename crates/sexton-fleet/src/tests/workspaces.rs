@@ -11,11 +11,11 @@ use sexton_core::{Entry, ErrorKind, Timestamp, query};
 use crate::placement::Wish;
 use crate::sim_cloud::ScriptStep;
 use crate::{
-    Caller, EndNode, Expire, Made, Overrides, Recover, Restart, Sleep, TaskEnd, Tenure, Touch,
+    Caller, EndNode, Expire, Made, Recover, Restart, Sleep, TaskEnd, Tenure, Touch,
     Wake, Workspace, WorkspaceEnd,
 };
 
-use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, start};
+use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, own_time, start};
 use super::stage::{
     create, destroy, facts, running_node, running_workspace, stop, workspace_without_machine,
 };
@@ -374,8 +374,8 @@ fn a_sleeping_workspace_is_kept_for_seven_days() {
 fn a_project_keeps_its_stopped_workspaces_as_long_as_it_says() {
     for mut fleet in [Fleet::new(), Fleet::new().without_alarms()] {
         running_node(&mut fleet, "n");
-        let overrides = Overrides::new(None, Some(Duration::from_secs(20 * 60))).unwrap();
-        let place = Wish { overrides, ..Wish::on("n") };
+        fleet.tell(own_time("workspace_stopped_ttl", "20m"));
+        let place = Wish { project: Some("slow".to_owned()), ..Wish::on("n") };
         let spec = crate::WorkspaceSpec { tenure: Tenure::Managed, place };
         let name = "w".to_owned();
         fleet.tell(crate::CreateWorkspace { caller: ada(), name, spec });
