@@ -30,7 +30,9 @@ fn explained(store: &dyn Store, name: &str) -> Explanation {
 fn living(store: &dyn Store, name: &str) -> Living {
     match explained(store, name).standing {
         Standing::Living(living) => *living,
-        other => unreachable!("{name} does not live: {other:?}"),
+        other @ (Standing::Unknown | Standing::Buried(_)) => {
+            unreachable!("{name} does not live: {other:?}")
+        }
     }
 }
 
@@ -123,7 +125,7 @@ mod explanations {
         }
         let it = explained(&*store, "a");
         let numbers: Vec<u64> = it.story.iter().map(|event| event.number).collect();
-        assert_eq!(numbers, Vec::from_iter(33..=42));
+        assert_eq!(numbers, (33..=42).collect::<Vec<u64>>());
         assert_eq!(it.earlier_events, 32);
         assert!(it.to_string().contains("stopped -> running by do"));
         let none = explain(&*store, &kinds(), &machine("a"), 0).unwrap();
@@ -317,7 +319,7 @@ mod plans {
         assert!(a2.blocks[0].contains("network: it rains"), "{a2:?}");
         assert!(a2.blocks[1].contains("stalled"), "{a2:?}");
         let going = plan.members.iter().filter(|it| it.is_destroying);
-        assert_eq!(Vec::from_iter(going.map(|it| it.actor.id.name())), ["b"]);
+        assert_eq!(going.map(|it| it.actor.id.name()).collect::<Vec<_>>(), ["b"]);
         let text = plan.to_string();
         assert!(
             text.starts_with(&format!("plan {}: destroys machine/r#1 and 5", plan.id)),
