@@ -63,10 +63,7 @@ impl Actor for Archive {
     fn on_deadline(&mut self, due: Due, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         match due {
             Due::Backup => self.backups.extend(self.backup.ring(turn.now())?.moments),
-            Due::Report => {
-                self.reports += u64::try_from(self.report.ring(turn.now())?.moments.len())
-                    .map_err(|error| Refusal::new(error.to_string()))?
-            }
+            Due::Report => self.reports.extend(self.report.ring(turn.now())?.moments),
         }
         Ok(())
     }

@@ -36,8 +36,7 @@ fn living(store: &dyn Store, name: &str) -> Living {
     }
 }
 
-/// Broken once by leaving out the back-off, by asking the inbox of nobody, and by taking the
-/// first events instead of the last.
+/// Broken once by taking the first events instead of the last.
 mod explanations {
     use super::*;
 
@@ -214,8 +213,7 @@ fn family(world: &mut TestWorld) {
     }
 }
 
-/// Broken once by listing parents first, by leaving the parent out of the fingerprint, by not
-/// checking the plan, and by checking it before the turn instead of in it.
+/// G7; broken once by not checking the plan, and by leaving the parent out of the fingerprint.
 mod plans {
     use super::*;
 
@@ -385,7 +383,7 @@ mod plans {
     }
 }
 
-/// Broken once by passing over the last row of a page, and by reading the wrong moment.
+/// Broken once by passing over the last row of a page.
 mod index {
     use super::*;
     use sexton::index::{Count, Page};
