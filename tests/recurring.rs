@@ -1,8 +1,8 @@
 //! Recurring deadlines through the engine: what recurs rings like any other deadline, and what
 //! passed while nobody was there is dealt with once, whatever happens in between.
 //!
-//! Method: the real engine on a store in memory, in virtual time. G4 and G5; broken once by moving
-//! on before the ring counts, and by computing the next moment anew instead of keeping it.
+//! Method: the real engine on a store in memory, in virtual time. G4 and G5; broken once by letting
+//! a late ring count that is to be skipped.
 
 use std::sync::Arc;
 use std::time::Duration;
