@@ -175,9 +175,9 @@ impl Owner {
     /// Promises a place and asks the node for it.
     fn seat(&mut self, node: &str, request: &Request, turn: &mut Turn<Self>) {
         let Ok(id) = ActorId::new(Node::KIND, node) else { return };
-        let (mut phase, mut birth) = (Phase::Running, Birth::Sent);
+        let (mut phase, mut birth) = (None, Birth::Sent);
         if let Some(held) = self.nodes.get_mut(node) {
-            (phase, birth) = (held.phase, held.birth);
+            (phase, birth) = (Some(held.phase), held.birth);
             if held.phase == Phase::Warm {
                 held.phase = Phase::Running;
             }
@@ -199,9 +199,10 @@ impl Owner {
                 turn.send::<Self, _>(&me, &Forward { node: node.to_owned(), place });
             }
         }
-        // A task of somebody outside has no clock that this would start.
-        let is_news = phase == Phase::Coming || request.tenure == Tenure::Managed;
-        if let Some(task) = request.task.as_ref().filter(|_| is_news) {
+        // A task of somebody outside has no clock that this would start; and of a node that is
+        // in no list here only that node itself can say how far it is.
+        let is_news = |phase| phase == Phase::Coming || request.tenure == Tenure::Managed;
+        if let (Some(task), Some(phase)) = (&request.task, phase.filter(|it| is_news(*it))) {
             answers::grant((task, &request.workspace), (node, phase), turn);
         }
     }
