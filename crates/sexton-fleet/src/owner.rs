@@ -97,7 +97,7 @@ impl Owner {
             let is_missing = !self.nodes.contains_key(&node) && self.unlisted == 0;
             // What somebody outside decides about waits as long as he says.
             if is_missing && request.tenure == Tenure::Managed {
-                self.decline(request, &format!("there is no node {node}"), turn);
+                Self::decline(request, &format!("there is no node {node}"), turn);
             } else {
                 self.seat(&node, request, turn);
             }
@@ -134,7 +134,7 @@ impl Owner {
     }
 
     /// There is no such place, and there will be none.
-    fn decline(&mut self, request: &Request, why: &str, turn: &mut Turn<Self>) {
+    fn decline(request: &Request, why: &str, turn: &mut Turn<Self>) {
         let Some(task) = &request.task else {
             turn.event("not_placed", format!("{}: {why}", request.workspace));
             return;
