@@ -113,7 +113,7 @@ impl Owner {
             let is_missing = !self.nodes.contains_key(&node) && self.unlisted == 0;
             // What somebody outside decides about waits as long as he says.
             if is_missing && request.tenure == Tenure::Managed {
-                self.decline(request, &format!("there is no node {node}"), turn);
+                Self::decline(request, &format!("there is no node {node}"), turn);
             } else {
                 self.seat(&node, request, turn);
             }
@@ -150,7 +150,7 @@ impl Owner {
     }
 
     /// There is no such place, and there will be none.
-    fn decline(&mut self, request: &Request, why: &str, turn: &mut Turn<Self>) {
+    fn decline(request: &Request, why: &str, turn: &mut Turn<Self>) {
         let Some(task) = &request.task else {
             turn.event("not_placed", format!("{}: {why}", request.workspace));
             return;
@@ -191,9 +191,9 @@ impl Owner {
     /// Promises a place and asks the node for it.
     fn seat(&mut self, node: &str, request: &Request, turn: &mut Turn<Self>) {
         let Ok(id) = ActorId::new(Node::KIND, node) else { return };
-        let (mut phase, mut birth) = (Phase::Running, Birth::Sent);
+        let (mut phase, mut birth) = (None, Birth::Sent);
         if let Some(held) = self.nodes.get_mut(node) {
-            (phase, birth) = (held.phase, held.birth);
+            (phase, birth) = (Some(held.phase), held.birth);
             if held.phase == Phase::Warm {
                 held.phase = Phase::Running;
             }
@@ -215,9 +215,10 @@ impl Owner {
                 turn.send::<Self, _>(&me, &Forward { node: node.to_owned(), place });
             }
         }
-        // A task of somebody outside has no clock that this would start.
-        let is_news = phase == Phase::Coming || request.tenure == Tenure::Managed;
-        if let Some(task) = request.task.as_ref().filter(|_| is_news) {
+        // A task of somebody outside has no clock that this would start; and of a node that is
+        // in no list here only that node itself can say how far it is.
+        let is_news = |phase| phase == Phase::Coming || request.tenure == Tenure::Managed;
+        if let (Some(task), Some(phase)) = (&request.task, phase.filter(|it| is_news(*it))) {
             answers::grant((task, &request.workspace), (node, phase), turn);
         }
     }

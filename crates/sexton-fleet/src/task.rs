@@ -152,10 +152,10 @@ impl TaskRunner {
     }
 
     fn workspace(&self, turn: &Turn<Self>) -> String {
-        self.workspace_of(self.attempt, turn)
+        Self::workspace_of(self.attempt, turn)
     }
 
-    fn workspace_of(&self, attempt: u32, turn: &Turn<Self>) -> String {
+    fn workspace_of(attempt: u32, turn: &Turn<Self>) -> String {
         format!("{}~w{attempt}", turn.id().name())
     }
 
@@ -289,7 +289,7 @@ impl TaskRunner {
         match due {
             TaskDue::Poll => self.poll(turn),
             TaskDue::Retry => {
-                let left = self.workspace_of(self.attempt - 1, turn);
+                let left = Self::workspace_of(self.attempt - 1, turn);
                 self.seek(Some(left), turn);
             }
             TaskDue::Step(_) | TaskDue::Soft | TaskDue::Hard | TaskDue::Absolute => {

@@ -158,7 +158,8 @@ impl Handler<RequestNode> for Owner {
         let RequestNode { caller, name, mut spec } = message;
         authorize(&caller, "request_node", turn)?;
         if spec.tenure == Tenure::Managed {
-            spec.size = self.init.policy.server_type(&spec.size).to_owned();
+            let size = self.init.policy.server_type(&spec.size).to_owned();
+            spec.size = size;
         }
         check::<Node>(&name)?;
         if spec.tenure == Tenure::Managed && spec.class == NodeClass::Managed {

@@ -36,7 +36,7 @@ impl TaskRunner {
             None => {
                 self.entered.clear();
                 if self.next_attempt("placement", turn) {
-                    let left = self.workspace_of(self.attempt - 1, turn);
+                    let left = Self::workspace_of(self.attempt - 1, turn);
                     self.seek(Some(left), turn);
                 }
             }
@@ -44,7 +44,7 @@ impl TaskRunner {
                 if self.next_attempt(Fault::Capacity.name(), turn) {
                     self.smaller += 1;
                     turn.event("smaller", format!("{} below the default size", self.smaller));
-                    let left = self.workspace_of(self.attempt - 1, turn);
+                    let left = Self::workspace_of(self.attempt - 1, turn);
                     self.seek(Some(left), turn);
                 }
             }

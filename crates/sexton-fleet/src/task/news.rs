@@ -3,6 +3,7 @@
 use sexton_core::{Actor, ActorId, Handler, Letter, Message, Refusal, Turn, codec};
 
 use crate::asks::Waits;
+use crate::fault::Fault;
 use crate::placement::{
     Granted, NotPlaced, Placed, SessionEnd, SessionEnded, SessionStarted, StartSession, Vacated,
     WorkspaceReady,
@@ -141,7 +142,7 @@ impl Handler<NotPlaced> for TaskRunner {
         }
         if self.init.spec.place.node.is_some() {
             turn.event("node_gone", why);
-            self.strand(fault.map_or("node gone", |fault| fault.name()), turn);
+            self.strand(fault.map_or("node gone", Fault::name), turn);
         } else {
             self.lost(&why, fault, turn);
         }

@@ -63,6 +63,7 @@ pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
         sweep_every: Duration::from_secs(30 * 60),
         task_poll_node_provisioning: Duration::from_secs(10 * 60),
         task_poll_node_agent_ready: Duration::from_secs(10 * 60),
+        task_poll_workspace_ready: Duration::from_secs(10 * 60),
         ..Policy::default()
     };
     let mut whole = Fleet::with(policy(), None);

@@ -23,17 +23,22 @@ fn fail(fleet: &mut Fleet, n: u32, class: &str) {
 }
 
 fn sizes(fleet: &Fleet) -> Vec<String> {
-    let rows = fleet.rows("node").into_iter();
-    rows.map(|row| row.record.text("size").unwrap().to_owned()).collect()
+    let mut rows = fleet.rows("node");
+    rows.sort_by(|one, other| one.id.cmp(&other.id));
+    rows.iter().map(|row| row.record.text("size").unwrap().to_owned()).collect()
 }
 
 fn retries(fleet: &Fleet) -> Vec<String> {
     let of_task = fleet.events.iter().filter(|event| event.actor == id("task/t"));
-    let texts = of_task.filter_map(|event| match &event.what {
-        What::Fact { name, text } if name == "retry" => Some(text.clone()),
-        _ => None,
-    });
-    texts.collect()
+    let mut texts = Vec::new();
+    for event in of_task {
+        if let What::Fact { name, text } = &event.what
+            && name == "retry"
+        {
+            texts.push(text.clone());
+        }
+    }
+    texts
 }
 
 #[test]
@@ -63,8 +68,11 @@ fn a_task_whose_every_try_fails_ends_in_every_way_and_leaves_nothing() {
             fail(fleet, n, "rate_limit");
         }
         fleet.tell(start("t", Tenure::Managed, Wish::default()));
-        fleet.run(4 * HOUR);
-        assert_eq!(fleet.why("task/t"), "failed: rate_limit");
+        // Sweeps alone are so slow that the cloud has forgotten what it was told of the third
+        // node: the task then runs, and is silent.
+        fleet.run(9 * HOUR);
+        let why = fleet.why("task/t");
+        assert!(["failed: rate_limit", "failed: timeout silent"].contains(&why.as_str()), "{why}");
         fleet.assert_nothing_left();
     });
 }

@@ -194,6 +194,27 @@ fn a_node_that_does_not_take_its_task_is_asked_ever_more_seldom_for_ten_minutes(
 }
 
 #[test]
+fn a_workspace_that_is_never_ready_fails_its_task_after_30_minutes() {
+    // The node's own bound is later here, so that it is the task's that is seen.
+    let creating = Duration::from_secs(2 * 60 * 60);
+    let policy = Policy { workspace_creating_timeout: creating, ..Policy::default() };
+    each_net(&policy, |fleet| {
+        fleet.script("workspace/t~w1", &ScriptStep::Expect);
+        fleet.tell(start("t", Tenure::Managed, Wish::default()));
+        fleet.run(10 * MINUTE);
+        let before = fleet.rows("task").remove(0);
+        assert_eq!(before.record.text("step"), Some("workspace_ready"));
+        fleet.run(20 * MINUTE);
+        assert_eq!(fleet.rows("task"), [before]);
+        fleet.run(20 * MINUTE);
+        assert_eq!(fleet.why("task/t"), "failed: timeout workspace_ready");
+        fleet.script("workspace/t~w1", &ScriptStep::Ended);
+        fleet.run(4 * HOUR);
+        fleet.assert_nothing_left();
+    });
+}
+
+#[test]
 fn polls_catch_what_went_astray() {
     let lost = ["granted", "placed", "workspace_ready"];
     let mut fleet = Fleet::new().without_sweeps();
