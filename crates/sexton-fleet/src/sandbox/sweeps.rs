@@ -37,9 +37,8 @@ type DueOf = fn(&RowView, &Look<'_>) -> Result<Option<(Timestamp, String)>, Erro
 struct Late {
     name: &'static str,
     scope: Scope,
-    due: DueOf,
-    /// Whether the row itself says when to look at it.
-    heeds_watch: bool,
+    /// Reads it off the state; `None` where the row itself shows it.
+    due: Option<DueOf>,
     ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
     limit: u32,
     every: Duration,
@@ -51,8 +50,7 @@ pub(crate) fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let overdue = Late {
         name: "overdue_sandboxes",
         scope: SANDBOXES,
-        due: shown,
-        heeds_watch: true,
+        due: None,
         ask: ask::<Sandbox>,
         limit,
         every,
@@ -60,8 +58,7 @@ pub(crate) fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let usage = Late {
         name: "late_usage",
         scope: BILLED,
-        due: usage,
-        heeds_watch: false,
+        due: Some(usage),
         ask: ask::<Sandbox>,
         limit,
         every,
@@ -69,8 +66,7 @@ pub(crate) fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let halts = Late {
         name: "unfinished_halts",
         scope: HALTING,
-        due: shown,
-        heeds_watch: true,
+        due: None,
         ask: ask::<CreditAccount>,
         limit,
         every,
@@ -78,8 +74,7 @@ pub(crate) fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let workers = Late {
         name: "lost_workers",
         scope: WORKERS,
-        due: silence,
-        heeds_watch: false,
+        due: Some(silence),
         ask: ask::<Worker>,
         limit,
         every,
@@ -94,9 +89,9 @@ fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> 
 }
 
 /// What the row shows.
-fn shown(row: &RowView, _look: &Look<'_>) -> Result<Option<(Timestamp, String)>, Error> {
+fn shown(row: &RowView) -> Option<(Timestamp, String)> {
     let due = row.record.time("due").zip(row.record.text("due_for"));
-    Ok(due.map(|(at, what)| (at, what.to_owned())))
+    due.map(|(at, what)| (at, what.to_owned()))
 }
 
 /// The usage that is to be counted, which moves too often for a row.
@@ -135,12 +130,16 @@ impl Sweep for Late {
     }
 
     fn heeds_watch(&self) -> bool {
-        self.heeds_watch
+        self.due.is_none()
     }
 
     fn select(&self, row: &RowView, look: &Look<'_>) -> Result<Option<String>, Error> {
-        let due = (self.due)(row, look)?.filter(|(at, _)| *at <= look.now());
-        Ok(due.map(|(at, what)| format!("{what} was due at {at}")))
+        let due = match self.due {
+            Some(due) => due(row, look)?,
+            None => shown(row),
+        };
+        let past = due.filter(|(at, _)| *at <= look.now());
+        Ok(past.map(|(at, what)| format!("{what} was due at {at}")))
     }
 
     fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal> {

@@ -205,7 +205,7 @@ impl SimCloud {
         if self.world.checkpoints.contains_key(&of) {
             return Ok(Vec::new());
         }
-        if !self.world.instances.get(me).is_some_and(|it| it.worker == worker) {
+        if self.world.instances.get(me).is_none_or(|it| it.worker != worker) {
             return Err(permanent("nothing runs there"));
         }
         let worker = (depth == Depth::Paused).then(|| worker.to_owned());

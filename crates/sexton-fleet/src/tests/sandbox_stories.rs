@@ -61,9 +61,14 @@ pub(super) fn scale(fleet: &mut Fleet, name: &str, scale: u32) {
 
 fn facts<'a>(fleet: &'a Fleet, who: &str, fact: &'a str) -> impl Iterator<Item = &'a String> {
     let who = id(who);
-    fleet.events.iter().filter_map(move |event| match &event.what {
-        What::Fact { name, text } if event.actor == who && name == fact => Some(text),
-        _ => None,
+    let of_it = fleet.events.iter().filter(move |event| event.actor == who);
+    of_it.filter_map(move |event| {
+        if let What::Fact { name, text } = &event.what
+            && name == fact
+        {
+            return Some(text);
+        }
+        None
     })
 }
 

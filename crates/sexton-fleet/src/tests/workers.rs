@@ -97,7 +97,7 @@ fn one_or_two_missed_scans_end_nobody_and_three_do() {
     two(&mut fleet);
     host(&mut fleet, HostState::Silent);
     // Suspect after 30 s, looked at then and each minute after.
-    fleet.run(2 * MINUTE + 20 * SECOND);
+    fleet.run(MINUTE + 50 * SECOND);
     assert_eq!(fleet.status("sandbox/s"), "running");
     fleet.run(MINUTE);
     assert_eq!(fleet.status("sandbox/s"), "error");
