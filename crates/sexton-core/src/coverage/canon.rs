@@ -70,8 +70,8 @@ impl fmt::Display for Unwritable {
 impl std::error::Error for Unwritable {}
 
 impl ser::Error for Unwritable {
-    fn custom<T: fmt::Display>(what: T) -> Self {
-        Self(what.to_string())
+    fn custom<T: fmt::Display>(msg: T) -> Self {
+        Self(msg.to_string())
     }
 }
 
@@ -85,6 +85,7 @@ struct Canon<'a> {
     is_moment: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "they are the last word of methods that return one")]
 impl Canon<'_> {
     /// A part with its length in front, so that no two values run into each other.
     fn part(&mut self, part: &[u8]) -> Result<(), Unwritable> {

@@ -139,9 +139,27 @@ pub(super) fn edge(from: &str, to: &str, cause: &Cause) -> Edge {
 #[derive(Debug)]
 pub(super) struct Next {
     pub(super) spot: Spot,
-    pub(super) is_destroyed: bool,
-    /// Nothing of it is another than before, but for where now is.
-    pub(super) is_same: bool,
+    pub(super) upshot: Upshot,
+}
+
+/// How much of it is another than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upshot {
+    /// Nothing, but for where now is.
+    Same,
+    Changed,
+    /// Its destruction was committed.
+    Destroyed,
+}
+
+impl Next {
+    pub(super) fn is_destroyed(&self) -> bool {
+        self.upshot == Upshot::Destroyed
+    }
+
+    pub(super) fn is_same(&self) -> bool {
+        self.upshot == Upshot::Same
+    }
 }
 
 /// A turn that was accepted, or why it was not.
@@ -261,7 +279,7 @@ impl<A: Actor> Explorer<'_, A> {
         };
         let next = absorb(&base, BEGINNING, after, record);
         self.graph.edges.insert(edge(BIRTH, next.spot.status, &cause));
-        if next.is_destroyed {
+        if next.is_destroyed() {
             self.destroy(None, &next.spot, &cause);
         } else {
             self.arrive(next.spot, (None, cause));
@@ -320,10 +338,10 @@ impl<A: Actor> Explorer<'_, A> {
         let Some(before) = self.graph.spots.get(at.from) else { return };
         let delay_ms = next.spot.now.as_millis() - before.now.as_millis();
         // What ends where it is has moved nowhere else before.
-        if !next.is_destroyed || before.status != next.spot.status {
+        if !next.is_destroyed() || before.status != next.spot.status {
             self.graph.edges.insert(edge(before.status, next.spot.status, at.cause));
         }
-        let to = if next.is_destroyed {
+        let to = if next.is_destroyed() {
             self.destroy(Some(at.from), &next.spot, at.cause);
             None
         } else {
@@ -351,19 +369,11 @@ impl<A: Actor> Explorer<'_, A> {
         let place = self.graph.spots.len();
         spot.via = Some(via);
         spot.vain.clear();
-        spot.left =
-            self.seen(&spot, |seen| self.model.left_to.iter().find_map(|left_to| left_to(seen)));
+        spot.left = seen(&spot, |seen| self.model.left_to.iter().find_map(|left_to| left_to(seen)));
         self.known.insert(key, place);
         self.graph.spots.push(spot);
         self.graph.moves.push(Vec::new());
         Some(place)
-    }
-
-    pub(super) fn seen<R>(&self, spot: &Spot, look: impl FnOnce(&Seen<'_, A>) -> R) -> R {
-        let state = codec::decode::<A>(&spot.state).expect("what a turn encoded can be decoded");
-        let row = spot.view();
-        let (me, now, children) = (&spot.me, spot.now, &spot.children);
-        look(&Seen { state: &state, me, now, row: &row, children })
     }
 
     /// By what two states are the same.
@@ -425,6 +435,14 @@ impl<A: Actor> Explorer<'_, A> {
     }
 }
 
+/// Shows a state to a function of the model.
+pub(super) fn seen<A: Actor, R>(spot: &Spot, look: impl FnOnce(&Seen<'_, A>) -> R) -> R {
+    let state = codec::decode::<A>(&spot.state).expect("what a turn encoded can be decoded");
+    let row = spot.view();
+    let (me, now, children) = (&spot.me, spot.now, &spot.children);
+    look(&Seen { state: &state, me, now, row: &row, children })
+}
+
 /// What was recorded wrongly refuses the turn.
 fn sound(after: After, record: &Recorder) -> Result<After, Fall> {
     match &record.fault {
@@ -438,7 +456,12 @@ fn absorb(base: &Spot, now: Timestamp, after: After, record: Recorder) -> Next {
     let to_itself = |letter: &&crate::turn::Letter| letter.to == base.me.id;
     let n_mail = record.letters.iter().filter(to_itself).count();
     let n_recorded = record.effects.len() + record.births.len() + n_mail;
-    let is_same = after.state == base.state && n_recorded == 0 && record.intent.is_none();
+    let is_same = after.state == base.state && n_recorded == 0;
+    let upshot = match record.intent {
+        Some(_) => Upshot::Destroyed,
+        None if is_same => Upshot::Same,
+        None => Upshot::Changed,
+    };
     let mut spot = base.clone();
     spot.now = now;
     if after.status != base.status {
@@ -456,5 +479,5 @@ fn absorb(base: &Spot, now: Timestamp, after: After, record: Recorder) -> Next {
     spot.children.extend(record.births.into_iter().map(|(child, _)| child));
     let mail = record.letters.into_iter().filter(|letter| letter.to == base.me.id);
     spot.mail.extend(mail.map(|letter| (letter.name, letter.bytes)));
-    Next { spot, is_destroyed: record.intent.is_some(), is_same }
+    Next { spot, upshot }
 }

@@ -8,9 +8,9 @@ use super::report::{BIRTH, Coverage, DESTROYED};
 impl Coverage {
     /// The lifecycle as a Mermaid state diagram: what was reached, and what leads where.
     ///
-    /// A status that holds something has a thick border, one that is terminal a double one
-    /// (dashed, where Mermaid knows no double), one that was not reached a grey text. Moves that
-    /// do not change the status are left out. The same check gives the same text.
+    /// A status that holds something has a thick border, one that is terminal a dashed one, and
+    /// one that was not reached is grey. Moves that do not change the status are left out. The
+    /// same check gives the same text.
     pub fn mermaid(&self) -> String {
         let mut causes: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
         for edge in self.edges.iter().filter(|edge| edge.from != edge.to) {

@@ -182,6 +182,7 @@ impl<A: Actor> Model<A> {
     /// # Panics
     ///
     /// If the beginning cannot be encoded: only a bug can cause it.
+    #[expect(clippy::needless_pass_by_value, reason = "a model is a list of its parts")]
     pub fn birth(self, name: &'static str, init: A::Init) -> Self {
         self.begin(name, &init, None)
     }
@@ -191,6 +192,7 @@ impl<A: Actor> Model<A> {
     /// # Panics
     ///
     /// If the beginning cannot be encoded: only a bug can cause it.
+    #[expect(clippy::needless_pass_by_value, reason = "a model is a list of its parts")]
     pub fn birth_of(self, name: &'static str, parent: ActorId, init: A::Init) -> Self {
         self.begin(name, &init, Some(ActorRef { id: parent, incarnation: 1 }))
     }
@@ -260,8 +262,9 @@ impl<A: Actor> Model<A> {
 
     /// Adds sweeps; those that never look at this kind are passed over.
     pub fn sweeps(mut self, sweeps: impl IntoIterator<Item = Box<dyn Sweep>>) -> Self {
-        let looks = |sweep: &Box<dyn Sweep>| sweep.scope().iter().any(|(kind, _)| *kind == A::KIND);
-        self.sweeps.extend(sweeps.into_iter().filter(looks));
+        let sweeps = sweeps.into_iter();
+        let ours = sweeps.filter(|sweep| sweep.scope().iter().any(|(kind, _)| *kind == A::KIND));
+        self.sweeps.extend(ours);
         self
     }
 

@@ -18,7 +18,7 @@ use crate::turn::Recorder;
 
 use super::canon::variant_of;
 use super::elsewhere::Elsewhere;
-use super::explore::{BEGINNING, Explorer, Force, Move, Next, Spot, Trouble, Try};
+use super::explore::{BEGINNING, Explorer, Force, Move, Next, Spot, Trouble, Try, Upshot, seen};
 use super::model::Model;
 use super::report::{Cause, Flaw};
 
@@ -48,8 +48,8 @@ impl<A: Actor> Explorer<'_, A> {
             return;
         }
         let model = self.model;
-        let posts: Vec<_> = self
-            .seen(spot, |seen| model.messages.iter().flat_map(|messages| messages(seen)).collect());
+        let posts: Vec<_> =
+            seen(spot, |seen| model.messages.iter().flat_map(|messages| messages(seen)).collect());
         for post in posts {
             let cause = Cause::Message(post.name.to_owned());
             let at = Try { from, now: spot.now, cause: &cause };
@@ -61,7 +61,7 @@ impl<A: Actor> Explorer<'_, A> {
             let is_more = |now: usize, before: usize, max: usize| now > before && now > max;
             let is_beyond = is_more(next.spot.debts.len(), spot.debts.len(), bounds.debts)
                 || is_more(next.spot.children.len(), spot.children.len(), bounds.children);
-            if next.is_same || is_beyond {
+            if next.is_same() || is_beyond {
                 continue;
             }
             next.spot.messages += 1;
@@ -110,7 +110,7 @@ impl<A: Actor> Explorer<'_, A> {
             let now = due_at + Duration::from_secs(wait_s);
             let at = Try { from, now, cause: &cause };
             match self.turn(spot, at, |live, record| live.on_deadline(&due.what, record)) {
-                Ok(next) if next.is_destroyed || !next.spot.due.contains(due) => {
+                Ok(next) if next.is_destroyed() || !next.spot.due.contains(due) => {
                     self.link(at, next, (Force::Deadline, name.to_owned()));
                     return true;
                 }
@@ -131,7 +131,7 @@ impl<A: Actor> Explorer<'_, A> {
             spot.status,
             Trouble { at: Some(from), last: None, why },
         );
-        if next.is_same {
+        if next.is_same() {
             self.vain(from, Force::Deadline, format!("its deadline {name} changes nothing"));
         } else {
             let at = Try { from, now, cause: &cause };
@@ -208,11 +208,9 @@ impl<A: Actor> Explorer<'_, A> {
 
     fn sweeps(&mut self, from: usize, spot: &Spot) {
         let model = self.model;
-        let in_scope = |sweep: &&Box<dyn Sweep>| {
-            sweep.scope().iter().any(|(kind, status)| *kind == A::KIND && *status == spot.status)
-        };
         let mut store = None;
-        for sweep in model.sweeps.iter().filter(in_scope) {
+        let place = (A::KIND, spot.status);
+        for sweep in model.sweeps.iter().filter(|sweep| sweep.scope().contains(&place)) {
             let row = spot.view();
             let store = &*store.get_or_insert_with(|| store_of(model, spot));
             let Some(first) = first_selected(sweep.as_ref(), (&row, spot.now), store) else {
@@ -250,7 +248,7 @@ impl<A: Actor> Explorer<'_, A> {
                 live.on_message((&letter.name, &letter.bytes), record)
             };
             match self.turn(spot, at, run) {
-                Ok(next) if !next.is_same => {
+                Ok(next) if !next.is_same() => {
                     self.link(at, next, (Force::Sweep, name.to_owned()));
                     return;
                 }
@@ -268,7 +266,7 @@ impl<A: Actor> Explorer<'_, A> {
 
 /// What was taken is gone, also if the turn was refused.
 fn taken(ran: Result<Next, String>, base: &Spot) -> Next {
-    ran.unwrap_or_else(|_| Next { spot: base.clone(), is_destroyed: false, is_same: false })
+    ran.unwrap_or_else(|_| Next { spot: base.clone(), upshot: Upshot::Changed })
 }
 
 /// Why a sweep selects a row at a moment.

@@ -26,10 +26,9 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Birth(name) | Self::Message(name) => f.write_str(name),
+            Self::Birth(name) | Self::Message(name) | Self::Outcome(name) => f.write_str(name),
             Self::Mail(name) => write!(f, "{name} from itself"),
             Self::Deadline(name) => write!(f, "deadline {name}"),
-            Self::Outcome(name) => f.write_str(name),
             Self::Child(kind) => write!(f, "{kind} gone"),
             Self::Sweep(name) => write!(f, "sweep {name}"),
         }

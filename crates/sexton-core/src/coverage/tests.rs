@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(10);
 
 crate::lifecycle! {
     /// What a machine can be.
-    pub enum Phase {
+    enum Phase {
         /// It is being made.
         Creating = "creating" [holds] => [Running, Failed],
         /// It runs.
@@ -107,12 +107,13 @@ impl Machine {
         let polls = (self.polled_at + POLL, Due::Poll);
         let old = (self.created_at + 5 * MINUTE, Due::Old);
         match (self.phase, self.habit) {
+            (Phase::Running, Habit::HasAChild) | (Phase::Failed, Habit::ForgetsFailures) => {
+                Vec::new()
+            }
             (Phase::Creating, _) => vec![(self.since + 15 * MINUTE, Due::Provisioning)],
             (Phase::Running, Habit::Polls | Habit::PollsAndLooks) => vec![polls],
             (Phase::Running, Habit::PollsUnderAClock) => vec![polls, old],
-            (Phase::Running, Habit::HasAChild) => Vec::new(),
             (Phase::Running, _) => vec![old],
-            (Phase::Failed, Habit::ForgetsFailures) => Vec::new(),
             (Phase::Failed | Phase::Stopped, _) => vec![(self.since + MINUTE, Due::Grace)],
         }
     }
@@ -142,11 +143,11 @@ impl Actor for Machine {
     type Effect = Work;
     type Answer = ();
 
-    fn create(habit: Habit, turn: &mut Turn<Self>) -> Result<Self, Refusal> {
+    fn create(init: Habit, turn: &mut Turn<Self>) -> Result<Self, Refusal> {
         turn.effect(&Work::Create);
         let now = turn.now();
         let phase = Phase::Creating;
-        Ok(Self { habit, phase, since: now, created_at: now, polled_at: now })
+        Ok(Self { habit: init, phase, since: now, created_at: now, polled_at: now })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -279,6 +280,10 @@ const ALL: &[(&str, &str)] = &[
 const BUT_STOPPED: &[(&str, &str)] =
     &[("machine", "creating"), ("machine", "running"), ("machine", "failed")];
 
+fn boxed(sweep: Overdue) -> Vec<Box<dyn Sweep>> {
+    vec![Box::new(sweep)]
+}
+
 fn overdue(scope: &'static [(&'static str, &'static str)]) -> Vec<Box<dyn Sweep>> {
     vec![Box::new(Overdue { name: "overdue", scope, field: "due", slack: MINUTE })]
 }
@@ -409,7 +414,7 @@ fn a_sweep_that_passes_over_a_status_leaves_it_to_deadlines() {
 fn a_sweep_that_judges_by_what_every_poll_rewrites_is_no_net() {
     let slack = MINUTE;
     let stuck = || Overdue { name: "stuck", scope: ALL, field: "polled_at", slack };
-    let coverage = model(Habit::Polls).sweeps([Box::new(stuck()) as Box<dyn Sweep>]).check();
+    let coverage = model(Habit::Polls).sweeps(boxed(stuck())).check();
     assert_eq!(coverage.found(Flaw::Gap).count(), 1, "{coverage}");
     assert!(coverage.found(Flaw::IdleSweep).next().is_none(), "without alarms it would select");
 }
@@ -417,7 +422,7 @@ fn a_sweep_that_judges_by_what_every_poll_rewrites_is_no_net() {
 #[test]
 fn a_sweep_that_nothing_satisfies_is_told() {
     let idle = Overdue { name: "idle", scope: ALL, field: "no such field", slack: MINUTE };
-    let coverage = model(Habit::None).sweeps([Box::new(idle) as Box<dyn Sweep>]).check();
+    let coverage = model(Habit::None).sweeps(boxed(idle)).check();
     assert_eq!(only_error(&coverage).0, Flaw::IdleSweep);
     assert!(
         !model(Habit::None)
@@ -513,7 +518,7 @@ fn the_same_model_gives_the_same_report_and_the_same_diagram() {
 
 crate::lifecycle! {
     /// What a watch can be.
-    pub enum Watching {
+    enum Watching {
         /// It looks around.
         Watching = "watching" [] => [Over],
         /// It is over, and what it had is still there.
