@@ -245,10 +245,10 @@ mod log {
     fn a_hole_in_the_log_is_told_by_readers_and_by_the_audit() {
         let (mut world, store) = world();
         create(&mut world, "a").unwrap();
-        tamper(&store, key::event(2), None);
+        tamper(&store, key::event(1), None);
         let error = log::read(store.as_ref(), Cursor(0), 9).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert_eq!(error.to_string(), "event 2 of the log is missing");
+        assert_eq!(error.to_string(), "event 1 of the log is missing");
         let broken = audit::audit(store.as_ref(), &kinds(), 9).unwrap();
         assert!(!broken.is_empty() && broken.iter().all(|it| it.promise == "G9"), "{broken:?}");
     }

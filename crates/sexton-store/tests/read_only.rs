@@ -202,6 +202,9 @@ fn bend(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
+/// What is done to the bytes of a file.
+type Change = fn(&mut Vec<u8>);
+
 fn journals(path: &Path) -> Vec<PathBuf> {
     let names = files(&path.join("journal")).into_keys();
     names.filter(|it| it.to_string_lossy().contains("journal-")).collect()
@@ -218,7 +221,6 @@ fn every_damage_of_a_journal_is_described_with_what_can_still_be_read() {
         assert!(n_live > 3, "{n_live} segments");
         let middle = |path: &Path| journals(path)[n_live - 2].clone();
         let name = middle(&whole).file_name().unwrap().to_string_lossy().into_owned();
-        type Change = fn(&mut Vec<u8>);
         let cases: [(&str, Change); 6] = [
             ("its frames end with", |bytes| bytes[100] ^= 1),
             ("its head does not check", |bytes| bytes[20] ^= 1),

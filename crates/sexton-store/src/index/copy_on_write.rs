@@ -4,6 +4,7 @@
 //! one who reads it, and the file stays as it is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -126,11 +127,10 @@ impl ::redb::StorageBackend for CopyOnWrite {
         for part in parts(offset, bytes.len()) {
             let (from, behind) = rest.split_at(part.count);
             rest = behind;
-            if !above.pages.contains_key(&part.page) {
-                let below = self.page(part.page, above.shows)?;
-                above.pages.insert(part.page, below);
-            }
-            let page = above.pages.get_mut(&part.page).map_or(&mut [][..], Vec::as_mut_slice);
+            let page = match above.pages.entry(part.page) {
+                Entry::Occupied(page) => page.into_mut(),
+                Entry::Vacant(place) => place.insert(self.page(part.page, above.shows)?),
+            };
             if let Some(to) = page.get_mut(part.offset..part.offset + part.count) {
                 to.copy_from_slice(from);
             }
