@@ -93,12 +93,11 @@ impl ::redb::StorageBackend for CopyOnWrite {
             rest = behind;
             let range = part.offset..part.offset + part.count;
             let below;
-            let page = match above.pages.get(&part.page) {
-                Some(page) => page,
-                None => {
-                    below = self.page(part.page, above.shows)?;
-                    &below
-                }
+            let page = if let Some(page) = above.pages.get(&part.page) {
+                page
+            } else {
+                below = self.page(part.page, above.shows)?;
+                &below
             };
             to.copy_from_slice(page.get(range).unwrap_or_default());
         }
@@ -121,10 +120,11 @@ impl ::redb::StorageBackend for CopyOnWrite {
         Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    #[expect(clippy::disallowed_names, reason = "the name that the trait gives it")]
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let above = &mut *fault::lock(&self.above);
-        let mut rest = bytes;
-        for part in parts(offset, bytes.len()) {
+        let mut rest = data;
+        for part in parts(offset, data.len()) {
             let (from, behind) = rest.split_at(part.count);
             rest = behind;
             let page = match above.pages.entry(part.page) {
@@ -135,7 +135,7 @@ impl ::redb::StorageBackend for CopyOnWrite {
                 to.copy_from_slice(from);
             }
         }
-        let end = offset + u64::try_from(bytes.len()).unwrap_or(0);
+        let end = offset + u64::try_from(data.len()).unwrap_or(0);
         above.bytes = above.bytes.max(end);
         Ok(())
     }
