@@ -47,9 +47,10 @@ impl Damage {
     pub(crate) fn because(file: &Path, error: &Error) -> Self {
         let mut what = format!("cannot be used: {error}");
         let mut source = error.source();
-        while let Some(error) = source {
-            what.push_str(&format!(": {error}"));
-            source = error.source();
+        while let Some(cause) = source {
+            what.push_str(": ");
+            what.push_str(&cause.to_string());
+            source = cause.source();
         }
         Self::of(file, what)
     }

@@ -182,14 +182,14 @@ fn a_place_without_a_store_is_told_and_left_alone() {
         assert_eq!(inspect(&path).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(ReadOnlyStore::open(&path).unwrap_err().kind(), ErrorKind::NotFound);
     }
-    fs::write(place.path().join("sexton-store.new"), "").unwrap();
+    fs::write(place.path().join("sexton-store.new"), "").expect("works");
     assert_eq!(inspect(place.path()).unwrap_err().kind(), ErrorKind::Refused);
     assert_eq!(files(place.path()).len(), 1);
 }
 
 /// Does something to a copy, and returns what is found then.
 fn damaged(whole: &Path, change: impl FnOnce(&Path)) -> Inspection {
-    let place = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().expect("works");
     copy(whole, place.path());
     change(place.path());
     look(place.path())
@@ -197,10 +197,13 @@ fn damaged(whole: &Path, change: impl FnOnce(&Path)) -> Inspection {
 
 /// Changes a file in some way.
 fn bend(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-    let mut bytes = fs::read(path).unwrap();
+    let mut bytes = fs::read(path).expect("works");
     change(&mut bytes);
-    fs::write(path, bytes).unwrap();
+    fs::write(path, bytes).expect("works");
 }
+
+/// What is done to the bytes of a file.
+type Change = fn(&mut Vec<u8>);
 
 fn journals(path: &Path) -> Vec<PathBuf> {
     let names = files(&path.join("journal")).into_keys();
@@ -218,7 +221,6 @@ fn every_damage_of_a_journal_is_described_with_what_can_still_be_read() {
         assert!(n_live > 3, "{n_live} segments");
         let middle = |path: &Path| journals(path)[n_live - 2].clone();
         let name = middle(&whole).file_name().unwrap().to_string_lossy().into_owned();
-        type Change = fn(&mut Vec<u8>);
         let cases: [(&str, Change); 6] = [
             ("its frames end with", |bytes| bytes[100] ^= 1),
             ("its head does not check", |bytes| bytes[20] ^= 1),

@@ -34,7 +34,7 @@ type Turn = (Vec<Write>, Vec<Vec<u8>>);
 
 /// What a test notes when it was acknowledged: batches, and up to where the log was trimmed.
 fn note(disk: &SimDisk, n_batches: usize, trimmed: Cursor) {
-    disk.note(u64::try_from(n_batches).expect("small") << 32 | trimmed.0);
+    disk.note((u64::try_from(n_batches).expect("small") << 32) | trimmed.0);
 }
 
 /// A note read back.

@@ -4,6 +4,7 @@
 //! one who reads it, and the file stays as it is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -92,12 +93,11 @@ impl ::redb::StorageBackend for CopyOnWrite {
             rest = behind;
             let range = part.offset..part.offset + part.count;
             let below;
-            let page = match above.pages.get(&part.page) {
-                Some(page) => page,
-                None => {
-                    below = self.page(part.page, above.shows)?;
-                    &below
-                }
+            let page = if let Some(page) = above.pages.get(&part.page) {
+                page
+            } else {
+                below = self.page(part.page, above.shows)?;
+                &below
             };
             to.copy_from_slice(page.get(range).unwrap_or_default());
         }
@@ -120,22 +120,22 @@ impl ::redb::StorageBackend for CopyOnWrite {
         Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    #[expect(clippy::disallowed_names, reason = "the name that the trait gives it")]
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let above = &mut *fault::lock(&self.above);
-        let mut rest = bytes;
-        for part in parts(offset, bytes.len()) {
+        let mut rest = data;
+        for part in parts(offset, data.len()) {
             let (from, behind) = rest.split_at(part.count);
             rest = behind;
-            if !above.pages.contains_key(&part.page) {
-                let below = self.page(part.page, above.shows)?;
-                above.pages.insert(part.page, below);
-            }
-            let page = above.pages.get_mut(&part.page).map_or(&mut [][..], Vec::as_mut_slice);
+            let page = match above.pages.entry(part.page) {
+                Entry::Occupied(page) => page.into_mut(),
+                Entry::Vacant(place) => place.insert(self.page(part.page, above.shows)?),
+            };
             if let Some(to) = page.get_mut(part.offset..part.offset + part.count) {
                 to.copy_from_slice(from);
             }
         }
-        let end = offset + u64::try_from(bytes.len()).unwrap_or(0);
+        let end = offset + u64::try_from(data.len()).unwrap_or(0);
         above.bytes = above.bytes.max(end);
         Ok(())
     }
