@@ -120,11 +120,11 @@ impl ::redb::StorageBackend for CopyOnWrite {
         Ok(())
     }
 
-    #[expect(clippy::disallowed_names, reason = "the name that the trait gives it")]
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+    #[expect(clippy::renamed_function_params, reason = "the name of the trait says nothing")]
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let above = &mut *fault::lock(&self.above);
-        let mut rest = data;
-        for part in parts(offset, data.len()) {
+        let mut rest = bytes;
+        for part in parts(offset, bytes.len()) {
             let (from, behind) = rest.split_at(part.count);
             rest = behind;
             let page = match above.pages.entry(part.page) {
@@ -135,7 +135,7 @@ impl ::redb::StorageBackend for CopyOnWrite {
                 to.copy_from_slice(from);
             }
         }
-        let end = offset + u64::try_from(data.len()).unwrap_or(0);
+        let end = offset + u64::try_from(bytes.len()).unwrap_or(0);
         above.bytes = above.bytes.max(end);
         Ok(())
     }

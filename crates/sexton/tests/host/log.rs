@@ -79,7 +79,7 @@ async fn a_follower_goes_on_over_restarts_of_the_host() {
 #[tokio::test]
 async fn when_the_host_is_closed_a_follower_gets_the_rest_and_then_the_end() {
     let stage = stage(|it| it).await;
-    for number in 0..EVENTS_PER_PAGE + 1 {
+    for number in 0..=EVENTS_PER_PAGE {
         let counter = stage.host.actor::<Counter>(&number.to_string()).unwrap();
         soon(counter.create(None)).await.unwrap();
     }
