@@ -388,8 +388,9 @@ mod plans {
 /// Broken once by leaving a status when a page ends in it.
 mod index {
     use super::*;
+    use sexton::Query;
+    use sexton::index::Cursor;
     use sexton::index::{Count, Page};
-    use sexton::{Cursor, Query};
 
     fn rows(store: &dyn Store, query: &Query) -> Vec<String> {
         let page = query.page(store).expect("readable");
@@ -510,6 +511,7 @@ mod index {
             at: world.now(),
             order: fence.order + 1,
             writes: vec![sexton::Write { key, value: Some(b"bent".to_vec()) }],
+            events: Vec::new(),
         };
         store.submit(batch).unwrap();
         let Page { rows, examined, unread, .. } = Query::of("machine").page(&*store).unwrap();

@@ -22,7 +22,9 @@ use crate::placement::{
 use crate::policy::Policy;
 use crate::reaper::{Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit};
 use crate::sweeps;
-use crate::task::{Progress, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskTerms};
+use crate::task::{
+    Progress, Step, TaskEnd, TaskInit, TaskRunner, TaskSession, TaskSpec, TaskTerms,
+};
 use crate::workspace::{
     AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceEnd, WorkspaceInit, WorkspaceSpec,
     WorkspaceTerms,
@@ -79,14 +81,14 @@ pub fn node(policy: &Policy) -> Model<Node> {
         .birth_of("deployment", owner.clone(), deployment)
         .birth_of("user-owned", owner.clone(), theirs)
         .birth_of("external", owner, kept)
-        .message::<Ready>(|seen| [0, 1].map(|late| Ready { epoch: seen.epoch() + late }).into())
+        .message::<Ready>(|seen| [0, 1].map(|late| Ready { epoch: seen.epoch() + late, version: None }).into())
         .message::<AgentUp>(|seen| vec![AgentUp { epoch: seen.epoch() }])
         .message::<AgentDown>(|seen| vec![AgentDown { epoch: seen.epoch() }])
-        .message::<Heartbeat>(|seen| vec![Heartbeat { epoch: seen.epoch() }])
+        .message::<Heartbeat>(|seen| vec![Heartbeat { epoch: seen.epoch(), load: None, version: None }])
         .message::<Lost>(|seen| vec![Lost { epoch: seen.epoch(), class: "gone".to_owned() }])
         .message::<Claim>(|_| vec![Claim { by: id::<TaskRunner>("t") }])
         .message::<Unclaim>(|_| vec![Unclaim { lease: 1 }])
-        .message::<Drain>(|_| vec![Drain])
+        .message::<Drain>(|_| vec![Drain { caller: Caller::owner(OWNER) }])
         .message::<EndNode>(|seen| {
             let (caller, name) = (Caller::owner(OWNER), seen.me().id.name().to_owned());
             vec![EndNode { caller, name, why: "not needed".to_owned() }]
@@ -98,6 +100,8 @@ pub fn node(policy: &Policy) -> Model<Node> {
                 vec![done, Outcome::Failed(failure(Fault::Quota))]
             }
             NodeEffect::Delete { .. } => vec![Outcome::Done(NodeAnswer::Deleted)],
+            NodeEffect::Attach { .. } => vec![Outcome::Done(NodeAnswer::Attached)],
+            NodeEffect::Release { .. } => vec![Outcome::Done(NodeAnswer::Released)],
         })
         // A lease's number tells who holds it, and only counts up.
         .ignoring(&["leases", "number"])
@@ -113,10 +117,18 @@ fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
     model
         .message::<Place>(move |_| {
             let task = Some(id::<TaskRunner>("t"));
-            let of_task =
-                Place { workspace: OF_TASK.to_owned(), task, tenure: Tenure::Managed, terms };
+            let of_task = Place {
+                workspace: OF_TASK.to_owned(),
+                task,
+                tenure: Tenure::Managed,
+                terms,
+                lease: None,
+            };
             let workspace = KEPT.to_owned();
-            vec![of_task, Place { workspace, task: None, tenure: Tenure::External, terms }]
+            vec![
+                of_task,
+                Place { workspace, task: None, tenure: Tenure::External, terms, lease: None },
+            ]
         })
         .message::<Leave>(move |_| {
             both().map(|workspace| Leave { workspace, end: WorkspaceEnd::Stop }).collect()
@@ -156,6 +168,7 @@ pub fn workspace(policy: &Policy) -> Model<Workspace> {
         node: on.clone(),
         task,
         tenure,
+        task_tenure: tenure,
         terms,
     };
     Model::new()
@@ -167,12 +180,15 @@ pub fn workspace(policy: &Policy) -> Model<Workspace> {
             let destroy = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
             [WorkspaceEnd::Stop, destroy].map(|end| End { end }).into()
         })
-        .message::<Touch>(|_| vec![Touch])
+        .message::<Touch>(|_| vec![Touch { caller: Caller::owner(OWNER) }])
         .outcomes(|effect| {
             let done = match effect {
                 AgentEffect::Create { .. } => AgentAnswer::Created,
                 AgentEffect::Stop { .. } => AgentAnswer::Stopped,
                 AgentEffect::Delete { .. } => AgentAnswer::Deleted,
+                AgentEffect::Sleep { .. } => AgentAnswer::Asleep,
+                AgentEffect::Wake { .. } => AgentAnswer::Awake,
+                AgentEffect::Recover { .. } => AgentAnswer::Recovered,
             };
             vec![Outcome::Done(done), Outcome::Failed(failure(Fault::Network))]
         })
@@ -192,7 +208,7 @@ pub fn task(policy: &Policy) -> Model<TaskRunner> {
     let terms = TaskTerms { attempts_max: 2, ..TaskTerms::of(policy) };
     let init = |tenure, place| TaskInit {
         owner: OWNER.to_owned(),
-        spec: TaskSpec { tenure, place },
+        spec: TaskSpec { tenure, place, session: TaskSession::Unwanted },
         terms,
     };
     let owner = id::<Owner>(OWNER);
@@ -203,7 +219,13 @@ pub fn task(policy: &Policy) -> Model<TaskRunner> {
         .birth_of("pinned", owner.clone(), init(Tenure::Managed, Wish::on("n")))
         .birth_of("external", owner, init(Tenure::External, Wish::default()))
         .message::<Granted>(move |_| {
-            workspaces().map(|workspace| Granted { workspace, node: "n".to_owned() }).collect()
+            workspaces()
+                .map(|workspace| Granted {
+                    workspace,
+                    node: "n".to_owned(),
+                    step: Step::NodeProvisioning,
+                })
+                .collect()
         })
         .message::<Placed>(move |_| {
             workspaces().map(|workspace| Placed { workspace, node: "n".to_owned() }).collect()
@@ -277,7 +299,11 @@ fn commands(model: Model<Owner>) -> Model<Owner> {
             vec![RequestNode { caller: caller(), name: "n".to_owned(), spec }]
         })
         .message::<StartTask>(move |_| {
-            let spec = TaskSpec { tenure: Tenure::Managed, place: Wish::default() };
+            let spec = TaskSpec {
+                tenure: Tenure::Managed,
+                place: Wish::default(),
+                session: TaskSession::Unwanted,
+            };
             vec![StartTask { caller: caller(), name: "t".to_owned(), spec }]
         })
         .message::<CreateWorkspace>(move |_| {
@@ -291,7 +317,7 @@ fn commands(model: Model<Owner>) -> Model<Owner> {
         .message::<Seek>(|_| {
             let (task, workspace) = (id::<TaskRunner>("t"), "t~w1".to_owned());
             let (place, tenure) = (Wish::default(), Tenure::Managed);
-            vec![Seek { task, workspace, place, tenure, left: None }]
+            vec![Seek { task, workspace, place, tenure, left: None, held: None, smaller: 0 }]
         })
         .message::<Release>(|_| vec![Release { workspace: "t~w1".to_owned(), node: None }])
 }

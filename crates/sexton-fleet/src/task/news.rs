@@ -1,6 +1,6 @@
 //! What a task is told of its placement and its session, each of one attempt.
 
-use sexton_core::{Actor, ActorId, Handler, Letter, Message, Refusal, Turn, codec};
+use sexton_core::{Actor, ActorId, Handler, Refusal, Turn};
 
 use crate::asks::Waits;
 use crate::fault::Fault;
@@ -23,12 +23,10 @@ impl TaskRunner {
 
     fn start_session(&self, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let name = self.workspace(turn);
-        let refused = |error: &dyn std::fmt::Display| Refusal::new(error.to_string());
-        let to = ActorId::new(Workspace::KIND, &name).map_err(|error| refused(&error))?;
+        let to = ActorId::new(Workspace::KIND, &name)
+            .map_err(|error| Refusal::new(error.to_string()))?;
         let start = StartSession { session: self.session(turn), task: Some(turn.id().clone()) };
-        let bytes = codec::encode(&start).map_err(|error| refused(&error))?;
-        let name = StartSession::NAME.to_owned();
-        turn.post(Letter { to, incarnation: None, name, bytes });
+        turn.send::<Workspace, _>(&to, &start);
         Ok(())
     }
 

@@ -159,7 +159,11 @@ fn leak_5_a_workspace_in_stopping_is_in_no_pass() {
         // The process that was to stop it died in the middle, and nobody remembers.
         .outcomes(|effect| match effect {
             AgentEffect::Create { .. } => vec![Outcome::Done(AgentAnswer::Created)],
-            AgentEffect::Stop { .. } | AgentEffect::Delete { .. } => Vec::new(),
+            AgentEffect::Stop { .. }
+            | AgentEffect::Delete { .. }
+            | AgentEffect::Sleep { .. }
+            | AgentEffect::Wake { .. }
+            | AgentEffect::Recover { .. } => Vec::new(),
         });
     let theirs = Theirs {
         name: "stale_workspaces",

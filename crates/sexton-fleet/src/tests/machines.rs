@@ -7,7 +7,6 @@
 use sexton_core::{Store, key};
 
 use crate::placement::Load;
-use crate::policy::Policy;
 use crate::sim_cloud::{Releasing, ScriptStep};
 use crate::{
     Attach, Caller, EndNode, Expire, Health, Heartbeat, Holding, Lost, Node, NodeRole, Outdated,

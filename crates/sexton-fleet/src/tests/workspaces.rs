@@ -11,8 +11,8 @@ use sexton_core::{Entry, ErrorKind, Timestamp, query};
 use crate::placement::Wish;
 use crate::sim_cloud::ScriptStep;
 use crate::{
-    Caller, EndNode, Expire, Made, Recover, Restart, Sleep, TaskEnd, Tenure, Touch,
-    Wake, Workspace, WorkspaceEnd,
+    Caller, EndNode, Expire, Made, Recover, Restart, Sleep, TaskEnd, Tenure, Touch, Wake,
+    Workspace, WorkspaceEnd,
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, own_time, start};
