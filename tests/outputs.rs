@@ -200,3 +200,71 @@ mod inbox {
         }
     }
 }
+
+/// G9; broken once by passing over a hole when reading.
+mod log {
+    use sexton::{Batch, Cursor, Event, Write, audit, codec, key, log};
+
+    use super::*;
+
+    /// Changes a store behind the engine's back.
+    fn tamper(store: &MemoryStore, key: key::Key, value: Option<Vec<u8>>) {
+        let (shard, fence) = store.claim().unwrap()[0];
+        let (epoch, expected, at, order) = (fence.epoch, fence.sequence, fence.at, fence.order);
+        let (writes, events) = (vec![Write { key, value }], Vec::new());
+        store.submit(Batch { shard, epoch, expected, at, order, writes, events }).unwrap();
+        store.flush().unwrap();
+    }
+
+    #[test]
+    fn the_log_has_the_events_of_every_life_in_order() {
+        let (mut world, store) = world();
+        for name in ["a", "b", "c"] {
+            create(&mut world, name).unwrap();
+        }
+        destroy(&mut world, "b").unwrap();
+        store.flush().unwrap();
+        let all = log::read(store.as_ref(), Cursor::BEGINNING, usize::MAX).unwrap();
+        assert!(all.iter().map(|(cursor, _)| cursor.0).eq(1..=all.len().try_into().unwrap()));
+        let of_b = all.iter().filter(|(_, event)| event.actor == machine("b")).cloned();
+        let of_b: Vec<(Cursor, Event)> = of_b.collect();
+        assert!(of_b.iter().map(|(_, event)| event.number).eq(1..=of_b.len().try_into().unwrap()));
+        assert!(matches!(of_b.last().unwrap().1.what, What::Destroyed { .. }));
+        let history = log::of(store.as_ref(), &machine("b"), 100).unwrap();
+        assert_eq!((&history.events, history.since), (&of_b, Cursor::BEGINNING));
+        let latest = log::of(store.as_ref(), &machine("b"), 2).unwrap();
+        assert_eq!(latest.events, of_b[of_b.len() - 2..]);
+        assert_eq!(latest.since, Cursor(latest.events[0].0.0 - 1));
+        assert_audit(store.as_ref());
+        store.trim_log(of_b[0].0).unwrap();
+        assert_audit(store.as_ref());
+        assert_eq!(log::of(store.as_ref(), &machine("b"), 100).unwrap().events, of_b[1..]);
+    }
+
+    #[test]
+    fn a_hole_in_the_log_is_told_by_readers_and_by_the_audit() {
+        let (mut world, store) = world();
+        create(&mut world, "a").unwrap();
+        tamper(&store, key::event(1), None);
+        let error = log::read(store.as_ref(), Cursor(0), 9).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.to_string(), "event 1 of the log is missing");
+        let broken = audit::audit(store.as_ref(), &kinds(), 9).unwrap();
+        assert!(!broken.is_empty() && broken.iter().all(|it| it.promise == "G9"), "{broken:?}");
+    }
+
+    #[test]
+    fn an_event_that_does_not_follow_on_the_one_before_is_told_by_the_audit() {
+        let (mut world, store) = world();
+        create(&mut world, "a").unwrap();
+        let last = store.log().unwrap().end;
+        let mut event: Event =
+            codec::open(&store.get(&key::event(last.0)).unwrap().unwrap()).unwrap();
+        event.number += 1;
+        tamper(&store, key::event(last.0), Some(codec::seal(&event).unwrap()));
+        let broken = audit::audit(store.as_ref(), &kinds(), 9).unwrap();
+        let texts: Vec<String> = broken.iter().map(ToString::to_string).collect();
+        assert!(texts.iter().any(|it| it.contains("follows on")), "{texts:?}");
+        assert!(texts.iter().any(|it| it.contains("it counts")), "{texts:?}");
+    }
+}

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sexton::{
-    Actor, ActorId, ActorRef, Answer, Call, EffectId, Engine, Entry, Error, Event, Failure, Intent,
-    Kinds, Limits, Owed, Reply, Request, Store, Timestamp, What, codec, key, query,
+    Actor, ActorId, ActorRef, Answer, Call, EffectId, Engine, Entry, Error, Failure, Intent, Kinds,
+    Limits, Owed, Reply, Request, Store, Timestamp, What, codec, key, log, query,
 };
 use sexton_sim::{Outside, World, WorldError};
 use sexton_store::MemoryStore;
@@ -241,14 +241,8 @@ pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
 
 /// The events of a name, in order.
 pub fn events(world: &TestWorld, name: &str) -> Vec<What> {
-    let id = machine(name);
-    let prefix = key::prefix(id.shard(), key::Table::Event);
-    let records = world.store().scan(&prefix, &key::end_of(&prefix), 10_000);
-    let events = records.expect("it can be read").into_iter().map(|(_, bytes)| {
-        let event: Event = codec::open(&bytes).expect("an event");
-        event
-    });
-    events.filter(|event| event.actor == id).map(|event| event.what).collect()
+    let history = log::of(world.store(), &machine(name), usize::MAX).expect("it can be read");
+    history.events.into_iter().map(|(_, event)| event.what).collect()
 }
 
 /// Whether a name was marked stalled, ever.

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, CodecError};
 use crate::deadline::{Deadlines, Due};
+use crate::describe::Describer;
 use crate::effect::Outcome;
 use crate::error::Refusal;
 use crate::inbox::Gone;
@@ -290,6 +291,7 @@ pub(crate) struct KindTable {
     pub(crate) state_version: u16,
     pub(crate) birth: Birth,
     pub(crate) load: Load,
+    pub(crate) describer: Describer,
 }
 
 /// The kinds that an engine knows.
@@ -326,6 +328,7 @@ impl Kinds {
         let for_birth = std::rc::Rc::clone(&handlers);
         let table = KindTable {
             state_version: A::STATE_VERSION,
+            describer: Describer::of::<A>(),
             birth: Box::new(move |init, record| {
                 let init = codec::decode::<A::Init>(init).map_err(|error| {
                     Refusal::new(format!("what {} begins with cannot be read: {error}", A::KIND))

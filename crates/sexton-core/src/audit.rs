@@ -12,9 +12,9 @@ use crate::deadline;
 use crate::destroy::{ActorRecord, Entry};
 use crate::engine::{each, find_slot, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
-use crate::event::Event;
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, Parsed, Shard, Table};
+use crate::log::{self, Cursor};
 use crate::query;
 use crate::row::DESTROYING;
 use crate::store::Store;
@@ -44,7 +44,9 @@ impl fmt::Display for Broken {
 ///
 /// [`ErrorKind::Corrupt`] if a record cannot be read at all, and what the store says.
 pub fn audit(store: &dyn Store, kinds: &Kinds, limit: usize) -> Result<Vec<Broken>, Error> {
-    let mut audit = Audit { store, kinds, limit, broken: Vec::new() };
+    let (lives, begin) = (BTreeMap::new(), Cursor::BEGINNING);
+    let mut audit = Audit { store, kinds, limit, broken: Vec::new(), lives, begin };
+    audit.events()?;
     query::all_entries(store, |id, entry| match entry {
         Entry::Alive(record) => audit.living(&id, &record),
         Entry::Tombstone(_) => audit.buried(&id),
@@ -53,7 +55,6 @@ pub fn audit(store: &dyn Store, kinds: &Kinds, limit: usize) -> Result<Vec<Broke
         audit.alarms(shard)?;
         audit.links(shard)?;
         audit.debts(shard)?;
-        audit.events(shard)?;
     }
     audit.rows()?;
     Ok(audit.broken)
@@ -64,6 +65,10 @@ struct Audit<'a> {
     kinds: &'a Kinds,
     limit: usize,
     broken: Vec<Broken>,
+    /// The number of the last event of each life that the log knows.
+    lives: BTreeMap<(ActorId, u32), u64>,
+    /// Where the log begins.
+    begin: Cursor,
 }
 
 impl Audit<'_> {
@@ -78,6 +83,7 @@ impl Audit<'_> {
     }
 
     fn living(&mut self, id: &ActorId, record: &ActorRecord) -> Result<(), Error> {
+        self.events_are_counted(id, record);
         self.alarm_is_earliest(id, record)?;
         self.debts_are_counted(id, record)?;
         self.row_is_honest(id)?;
@@ -233,27 +239,53 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Checks G9: the events of a life are numbered without a gap, and none is there twice.
-    fn events(&mut self, shard: Shard) -> Result<(), Error> {
-        let mut seen: BTreeMap<(ActorId, u32), (u64, u64)> = BTreeMap::new();
-        each(self.store, &key::prefix(shard, Table::Event), |_, bytes| {
-            let event: Event = codec::open(bytes).map_err(|error| {
-                let message = format!("an event of shard {} cannot be read", shard.number());
-                Error::new(ErrorKind::Corrupt, message).with_source(error)
-            })?;
-            if event.number > 0 {
-                let (count, last) = seen.entry((event.actor, event.incarnation)).or_default();
-                *count += 1;
-                *last = (*last).max(event.number);
+    /// Checks G9: the log has no gap, and neither have the events of a life in it.
+    fn events(&mut self) -> Result<(), Error> {
+        let bounds = self.store.log()?;
+        self.begin = bounds.begin;
+        let (mut reached, mut broken) = (bounds.begin, Vec::new());
+        let lives = &mut self.lives;
+        each(self.store, &key::all_events(), |at, bytes| {
+            let Some(Parsed::Event(number)) = key::parse(at) else { return Ok(()) };
+            let event = log::open(Cursor(number), bytes)?;
+            if number != reached.0 + 1 {
+                let why = format!("event {} of the log is missing before it", reached.0 + 1);
+                broken.push((event.actor.clone(), why));
+            }
+            reached = Cursor(number);
+            if event.number == 0 {
+                return Ok(());
+            }
+            let life = (event.actor.clone(), event.incarnation);
+            let before = lives.insert(life, event.number);
+            let is_next = match before {
+                Some(before) => event.number == before + 1,
+                None => event.number == 1 || bounds.begin > Cursor::BEGINNING,
+            };
+            if !is_next {
+                let (number, before) = (event.number, before.unwrap_or(0));
+                broken.push((event.actor, format!("its event {number} follows on {before}")));
             }
             Ok(())
         })?;
-        for ((id, _), (count, last)) in seen {
-            if count != last {
-                self.blame("G9", &id, format!("it has {count} events, and the last is {last}"));
-            }
+        for (id, why) in broken {
+            self.blame("G9", &id, why);
+        }
+        if reached != bounds.end {
+            let message = format!("the log ends with event {reached}, and not with {}", bounds.end);
+            return Err(Error::new(ErrorKind::Corrupt, message));
         }
         Ok(())
+    }
+
+    /// Checks G9 from the actor's side: the log has the events that a life counts.
+    fn events_are_counted(&mut self, id: &ActorId, record: &ActorRecord) {
+        let last = self.lives.get(&(id.clone(), record.incarnation)).copied();
+        let is_trimmed = last.is_none() && self.begin > Cursor::BEGINNING;
+        if last.unwrap_or(0) != record.events && !is_trimmed {
+            let (counts, last) = (record.events, last.unwrap_or(0));
+            self.blame("G9", id, format!("it counts {counts} events, and the last is {last}"));
+        }
     }
 
     /// Checks G11 from the row's side: a row belongs to a life that has this status.

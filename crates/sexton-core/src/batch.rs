@@ -46,4 +46,7 @@ pub struct Batch {
     pub order: u64,
     /// The changes, in order; a later write to a key wins.
     pub writes: Vec<Write>,
+    /// What happened, in order: sealed events, which the store numbers and puts into its log in
+    /// the same commit.
+    pub events: Vec<Vec<u8>>,
 }

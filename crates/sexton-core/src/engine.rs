@@ -31,6 +31,7 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::Event;
 use crate::key::{ActorId, MailOrder, Shard};
 use crate::limits::Limits;
+use crate::plan::DestroyPlan;
 use crate::store::{Fence, Store};
 use crate::time::Timestamp;
 use crate::turn::{Recorder, lend};
@@ -41,6 +42,7 @@ use self::slot::{Found, Slot};
 pub(crate) use self::recover::each;
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
+pub(crate) use self::turns::guard;
 
 /// What leaves when a turn is durable: a closure that hands somebody an answer.
 pub type Release = Box<dyn FnOnce() + Send>;
@@ -149,6 +151,18 @@ pub enum Request {
         /// Told when it is durable.
         reply: Reply<()>,
     },
+    /// Go, if that takes along exactly what was reviewed; see [`plan`](crate::plan) for what that
+    /// guarantees.
+    DestroyPlanned {
+        /// What was reviewed.
+        plan: Box<DestroyPlan>,
+        /// Why and by whose wish.
+        intent: Intent,
+        /// Whether to answer at the tombstone; else at the intent.
+        is_waiting: bool,
+        /// Told when it is durable, or what changed since the review.
+        reply: Reply<()>,
+    },
     /// Try a debt, or a stuck destruction, now.
     Retry {
         /// Told when it is under way.
@@ -186,6 +200,7 @@ impl fmt::Debug for Request {
             Self::Create { .. } => "Create",
             Self::Call(call) => call.name,
             Self::Destroy { .. } => "Destroy",
+            Self::DestroyPlanned { .. } => "DestroyPlanned",
             Self::Retry { .. } => "Retry",
             Self::Abandon { .. } => "Abandon",
         })
@@ -513,6 +528,7 @@ impl Engine {
             at: draft.now,
             order: draft.order,
             writes: draft.writes,
+            events: draft.sealed,
         });
         fence.sequence = Sequence(fence.sequence.0 + 1);
         for (place, to) in draft.sent {

@@ -1,16 +1,17 @@
 //! Who: the identity of an actor, its shard, and the keys under which its records lie.
 //!
 //! A key is bytes in the order in which a store keeps them. The truth about an actor begins
-//! with the actor's shard; only the index of rows, which can be rebuilt from the truth, begins
-//! with the kind and the status that it is searched by:
+//! with the actor's shard. Two tables are of the whole store and lie above every shard: the log
+//! of events, in the store's one order, and the index of rows, which can be rebuilt from the
+//! truth and begins with the kind and the status that it is searched by:
 //!
 //! ```text
 //! shard:2  'a' id                            the actor's entry: alive or a tombstone, never both
 //! shard:2  'c' parent 0 child                a child's link, in the parent's shard
 //! shard:2  'd' id 0 number:8                 a debt
-//! shard:2  'e' order:8 index:4               an event
 //! shard:2  'i' id 0 at:8 order:8 from:2 index:4   a mail in an inbox
 //! shard:2  'l' due:8 id                      an armed alarm
+//! FFFF     'e' number:8                       an event, in the log
 //! FFFF     'r' kind 0 status 0 shard:2 id    a row
 //! ```
 //!
@@ -183,7 +184,7 @@ impl Shard {
 /// The bytes under which a store keeps a record.
 pub type Key = Vec<u8>;
 
-/// The number that stands in front of the index of rows, above every shard.
+/// The number that stands in front of what belongs to no shard, above every shard.
 const INDEX: u16 = u16::MAX;
 /// Ends an id inside a key; no id contains it.
 const END: u8 = 0;
@@ -284,11 +285,18 @@ pub fn debt(id: &ActorId, number: u64) -> Key {
     key
 }
 
-/// Where the event with this place in its shard's log lies.
-pub fn event(shard: Shard, order: u64, index: u32) -> Key {
-    let mut key = prefix(shard, Table::Event);
-    key.extend_from_slice(&order.to_be_bytes());
-    key.extend_from_slice(&index.to_be_bytes());
+/// What every event of the log begins with.
+pub fn all_events() -> Key {
+    let mut key = Vec::with_capacity(16);
+    key.extend_from_slice(&INDEX.to_be_bytes());
+    key.push(Table::Event.byte());
+    key
+}
+
+/// Where the event with this number in the log of its store lies.
+pub fn event(number: u64) -> Key {
+    let mut key = all_events();
+    key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
@@ -374,8 +382,8 @@ pub enum Parsed {
     Child(ActorId, ActorId),
     /// A debt and its number.
     Debt(ActorId, u64),
-    /// An event: shard, order, index.
-    Event(Shard, u64, u32),
+    /// An event and its number in the log.
+    Event(u64),
     /// A mail in an inbox.
     Inbox(ActorId, MailOrder),
     /// An alarm and when it is due.
@@ -399,10 +407,8 @@ pub fn parse(key: &[u8]) -> Option<Parsed> {
             Some(Parsed::Debt(id_of(id)?, u64::from_be_bytes(number.try_into().ok()?)))
         }
         b'e' => {
-            let (order, index) = rest.split_first_chunk::<8>()?;
-            let shard = u16::from_be_bytes(*shard);
-            let index = u32::from_be_bytes(index.try_into().ok()?);
-            (shard < SHARDS).then(|| Parsed::Event(Shard(shard), u64::from_be_bytes(*order), index))
+            let number = u64::from_be_bytes(rest.try_into().ok()?);
+            (*shard == INDEX.to_be_bytes()).then_some(Parsed::Event(number))
         }
         b'i' => {
             let (id, order) = split_end(rest)?;
@@ -478,7 +484,7 @@ mod tests {
             (actor(&kid), Parsed::Actor(kid.clone())),
             (child(&parent, &kid), Parsed::Child(parent.clone(), kid.clone())),
             (debt(&kid, 12), Parsed::Debt(kid.clone(), 12)),
-            (event(kid.shard(), 5, 2), Parsed::Event(kid.shard(), 5, 2)),
+            (event(1 << 40), Parsed::Event(1 << 40)),
             (mail(&kid, order), Parsed::Inbox(kid.clone(), order)),
             (alarm(&kid, order.at), Parsed::Alarm(kid.clone(), order.at)),
             (row(&kid, "warm"), Parsed::Row(kid.clone(), "warm".to_owned())),
@@ -487,6 +493,7 @@ mod tests {
             assert_eq!(parse(&key), Some(parsed));
         }
         assert_eq!(parse(b"nonsense"), None);
+        assert!(end_of(&all_events()) <= all_rows(), "the log lies before the rows");
     }
 
     #[test]

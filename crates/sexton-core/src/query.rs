@@ -6,10 +6,9 @@ use crate::destroy::Entry;
 use crate::effect::Debt;
 use crate::engine::{each, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
-use crate::key::{self, ActorId, Key, Parsed, Shard, Table};
-use crate::row::{RowView, quiet_until};
+use crate::key::{self, ActorId, Parsed, Shard, Table};
+use crate::row::RowView;
 use crate::store::Store;
-use crate::time::Timestamp;
 
 /// What lies under a name: a life, a tombstone, or nothing.
 ///
@@ -134,55 +133,8 @@ pub fn state<A: Actor>(store: &dyn Store, id: &ActorId) -> Result<Option<A>, Err
     })
 }
 
-/// Some of the rows of a kind with a status, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// The rows that ask to be looked at by now, with their keys.
-    pub rows: Vec<(Key, RowView)>,
-    /// How many there were in all.
-    pub examined: usize,
-    /// How many of them cannot be read.
-    pub unread: usize,
-    /// The key of the last of all.
-    pub last: Option<Key>,
-    /// The earliest moment at which one of the others asks to be looked at.
-    pub quiet_until: Timestamp,
-}
-
-/// Of the next `limit` rows behind the key `after`, those that ask to be looked at by `now`;
-/// what cannot be read is counted and passed over.
-///
-/// # Errors
-///
-/// As [`entry`].
-pub fn watched_rows(
-    store: &dyn Store,
-    of: (&str, &str),
-    after: Option<&[u8]>,
-    at: (usize, Timestamp),
-) -> Result<Page, Error> {
-    let (limit, now) = at;
-    let prefix = key::rows(of.0, of.1);
-    let start = after.map_or_else(|| prefix.clone(), |after| [after, &[0]].concat());
-    let mut page = Page { quiet_until: Timestamp::MAX, ..Page::default() };
-    for (at, bytes) in store.scan(&start.max(prefix.clone()), &key::end_of(&prefix), limit)? {
-        page.examined += 1;
-        if let Some(until) = quiet_until(&bytes).filter(|until| *until > now) {
-            page.quiet_until = page.quiet_until.min(until);
-            page.last = Some(at);
-            continue;
-        }
-        page.last = Some(at.clone());
-        match read_row(&at, &bytes) {
-            Ok(Some(row)) => page.rows.push((at, row)),
-            Ok(None) => {}
-            Err(_) => page.unread += 1,
-        }
-    }
-    Ok(page)
-}
-
-fn read_row(at: &[u8], bytes: &[u8]) -> Result<Option<RowView>, Error> {
+/// Reads a row where it lies; `None` if that is no key of a row.
+pub(crate) fn read_row(at: &[u8], bytes: &[u8]) -> Result<Option<RowView>, Error> {
     let Some(Parsed::Row(id, status)) = key::parse(at) else { return Ok(None) };
     let record = codec::open(bytes).map_err(|error| {
         Error::new(ErrorKind::Corrupt, format!("the row of {id} cannot be read")).with_source(error)

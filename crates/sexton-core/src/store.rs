@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::batch::{Batch, Epoch, Sequence};
 use crate::error::Error;
 use crate::key::{Key, Shard};
+use crate::log::{Bounds, Cursor};
 use crate::time::Timestamp;
 
 /// A place in a store's one order of commits; a flush covers all up to a position.
@@ -54,6 +55,10 @@ pub struct StoreFigures {
 ///    lost the shard.
 /// 5. **Silent after failure.** After a failed write or flush every call fails with
 ///    [`ErrorKind::Closed`] until the store is opened again.
+/// 6. **Numbered.** The events of batches are numbered in the order of the batches and within a
+///    batch in its order: 1 for the first of the store, no gaps, for its life. The number of an
+///    event that a flush covered never changes and is never another's. Whoever reads event n has
+///    every event before it that was not trimmed.
 ///
 /// [`ErrorKind::Closed`]: crate::ErrorKind::Closed
 pub trait Store: Send + Sync + fmt::Debug {
@@ -99,6 +104,29 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As [`get`](Self::get).
     fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error>;
 
+    /// From where to where its log of events reaches; what lies between is under
+    /// [`key::event`](crate::key::event). It is read with [`log::read`](crate::log::read).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after a failure.
+    fn log(&self) -> Result<Bounds, Error>;
+
+    /// Takes the events up to a cursor out of the log, for good; never done by itself.
+    ///
+    /// A cursor that is trimmed already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the cursor lies behind the end of
+    /// the log, otherwise as [`flush`](Self::flush).
+    ///
+    /// # Durability
+    ///
+    /// Durable when it returns, and all that was submitted before with it. A crash meanwhile
+    /// leaves a log that begins somewhere between where it began and the cursor.
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error>;
+
     /// What it did and how large it is.
     fn figures(&self) -> StoreFigures;
 
@@ -129,6 +157,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
         (**self).scan(start, end, limit)
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        (**self).log()
+    }
+
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        (**self).trim_log(up_to)
     }
 
     fn figures(&self) -> StoreFigures {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::actor::{Actor, Handler, Handlers, Message};
 use crate::destroy::Entry;
 use crate::error::{Error, Refusal};
+use crate::index::{Cursor, Query};
 use crate::key::{self, ActorId, IdError, Key};
 use crate::query;
 use crate::row::{Row, RowView};
@@ -172,13 +173,19 @@ pub fn plan(
     for (index, of) in scope.iter().enumerate().skip(first) {
         loop {
             let limit = left.min(1_000);
-            let page = query::watched_rows(store, *of, after.as_deref(), (limit, watched_by))?;
+            let (kind, status) = of;
+            let rows = Query::of(kind).status(status).watched_by(watched_by);
+            let mut rows = rows.limit(limit).examine_max(limit);
+            if let Some(after) = &after {
+                rows = rows.after(Cursor(after.clone()));
+            }
+            let page = rows.page(store)?;
             plan.examined += u64::try_from(page.examined).unwrap_or(0);
             plan.failed += u64::try_from(page.unread).unwrap_or(0);
             left -= page.examined;
             let is_quiet = page.rows.is_empty();
             quiet_until = quiet_until.filter(|_| is_quiet).map(|at| at.min(page.quiet_until));
-            for (key, row) in page.rows {
+            for (Cursor(key), row) in page.rows {
                 select(sweep, state, (&row, &look), &mut plan);
                 if plan.asks.len() >= sweep.limit() {
                     let index = u32::try_from(index).unwrap_or(0);
@@ -186,13 +193,14 @@ pub fn plan(
                     return Ok(plan);
                 }
             }
-            after = page.last.or(after);
+            let is_last = page.next.is_none();
+            after = page.next.map(|Cursor(key)| key).or(after);
             if left == 0 {
                 let index = u32::try_from(index).unwrap_or(0);
                 plan.cursor = after.map(|key| (index, key));
                 return Ok(plan);
             }
-            if page.examined < limit {
+            if is_last {
                 break;
             }
         }

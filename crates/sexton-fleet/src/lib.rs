@@ -18,37 +18,84 @@ mod caller;
 mod fault;
 pub mod placement;
 mod due;
+mod asks;
+mod sizes;
 mod owner;
 mod node;
 mod workspace;
+mod session;
 mod task;
+mod town;
+mod container;
+mod agent;
+mod identity;
+mod pulse;
 mod reaper;
+mod sandbox;
+mod credit;
+mod worker;
 pub mod sweeps;
+pub mod coverage;
 pub mod catalog;
 pub mod sim_cloud;
 
 #[cfg(test)]
 mod tests;
 
+pub use agent::{Agent, AgentDue, AgentInit, AgentReport, AgentStatus, AgentTerms, Dismiss};
+pub use asks::{Ask, Disclaim, NotNeeded, Waits};
 pub use caller::{Caller, Role, Tenure};
+pub use container::{
+    Care, Container, ContainerAnswer, ContainerCallback, ContainerDue, ContainerEffect,
+    ContainerHealth, ContainerInit, ContainerSays, ContainerStatus, ContainerTerms, Reconfigure,
+    Tend,
+};
+pub use credit::{Admit, CreditAccount, CreditInit, CreditStatus, Debit, Discharge, Metered, Plan};
 pub use due::Expire;
 pub use fault::Fault;
+pub use identity::{
+    AgentIdentity, IdentityAnswer, IdentityDue, IdentityEffect, IdentityInit, IdentityStatus,
+    IdentityTerms,
+};
 pub use node::{
-    AgentDown, AgentUp, Claim, Drain, Heartbeat, Lost, Machine, Node, NodeAnswer, NodeClass,
-    NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus, NodeTerms, Ready, Unclaim,
-    WorkspaceChanged,
+    AgentDown, AgentUp, Attach, Claim, Drain, Health, Heartbeat, Holding, Lost, Machine, MarkIdle,
+    Node, NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus,
+    NodeTerms, Outdated, Ready, Return, StillInUse, Unclaim, WorkspaceChanged, WorkspaceUse,
+    health,
 };
 pub use owner::{
-    CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Owner, OwnerInit, OwnerStatus,
-    Release, RequestNode, Seek, StartTask,
+    AddCredit, CreateSandbox, CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward,
+    HibernateSandbox, MigrateSandbox, Owner, OwnerInit, OwnerStatus, Release, RequestNode,
+    ReserveSandbox, Returned, ScaleSandbox, Seek, SetPlan, SetTime, StartSandbox, StartTask,
+    StopSandbox, WakeSandbox,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
 };
+pub use sandbox::{
+    Depth, Exited, Halt, Interval, Migrated, MigrationFailed, Resume, Sandbox, SandboxDue,
+    SandboxEffect, SandboxIndex, SandboxInit, SandboxSpec, SandboxStart, SandboxStatus,
+    SandboxStopped, SandboxTerms, Scaled, Seen, TurnedAway, UNITS_PER_CENT, WorkerLost,
+};
+pub use session::{
+    Lose, Session, SessionAnswer, SessionDue, SessionEffect, SessionInit, SessionProgress,
+    SessionResult, SessionStatus, SessionTold,
+};
 pub use task::{
-    Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskStatus, TaskTerms,
+    Pace, Progress, Step, TaskDue, TaskEnd, TaskInit, TaskRunner, TaskSession, TaskSpec,
+    TaskStatus, TaskTerms,
+};
+pub use town::{
+    AddAgent, AddRig, AgentNews, BeadStatus, CloseBead, ConfigureTown, EndTown, Inspect, OpenBead,
+    OpenStream, RemoveAgent, RemoveRig, StartBead, Town, TownDue, TownInit, TownReport, TownStatus,
+    TownTerms, Unlisted,
+};
+pub use worker::{
+    Arrive, Depart, EndWorker, RegistryScan, Worker, WorkerAnswer, WorkerBeat, WorkerDue,
+    WorkerEffect, WorkerInit, WorkerStatus, WorkerTerms,
 };
 pub use workspace::{
-    AgentAnswer, AgentEffect, End, Touch, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,
+    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Restart,
+    Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,
     WorkspaceSpec, WorkspaceStatus, WorkspaceTerms,
 };

@@ -13,8 +13,14 @@ mod spec;
 mod rules;
 mod seats;
 mod callbacks;
+mod health;
+mod claims;
+mod returns;
+mod holdings;
+pub(crate) mod sweeps;
+mod asked;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{
@@ -22,20 +28,28 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::asks::{Ask, Disclaim, NotNeeded};
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::fault::Fault;
 use crate::owner::{EndNode, Owner};
-use crate::placement::{Leave, NodeNews, Phase, Place};
+use crate::placement::{Leave, Load, NodeNews, Phase, Place};
+use crate::sweeps::Bereaved;
 
 pub use self::callbacks::{AgentDown, AgentUp, Heartbeat, Lost, Ready};
-pub use self::rules::NodeDue;
-pub use self::seats::{Claim, Drain, Unclaim, WorkspaceChanged};
+pub use self::claims::{Claim, Drain, MarkIdle, Unclaim};
+pub use self::health::{Health, health};
+pub use self::holdings::{Attach, Holding};
+pub use self::returns::{Return, WorkspaceUse};
+pub use self::rules::{NodeDue, StillInUse};
+pub use self::seats::WorkspaceChanged;
 pub use self::spec::{
     Machine, NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeTerms,
 };
+pub use self::sweeps::Outdated;
 
-use self::seats::{Lease, Seat};
+use self::claims::Lease;
+use self::seats::Seat;
 
 sexton_core::lifecycle! {
     /// What a node can be.
@@ -99,6 +113,14 @@ pub struct Node {
     claim: Option<Lease>,
     /// Leases given so far.
     leases: u64,
+    /// How busy the agent said the machine is: in no row.
+    load: Option<Load>,
+    /// The load that the owner was told last.
+    told: Option<Load>,
+    /// The agent's version, once it has said it.
+    version: Option<String>,
+    /// What was made beside the machine, or is being made: all of it is released in the end.
+    holdings: BTreeSet<Holding>,
 }
 
 impl Node {
@@ -108,13 +130,14 @@ impl Node {
     }
 
     /// The owner places workspaces, so he is told; of other nodes he keeps nothing.
-    fn tell_owner(&self, phase: Phase, turn: &mut Turn<Self>) {
+    fn tell_owner(&mut self, phase: Phase, turn: &mut Turn<Self>) {
         if !self.is_ephemeral() {
             return;
         }
         let Some(owner) = owner_of(turn) else { return };
         let node = turn.id().name().to_owned();
-        turn.send::<Owner, _>(&owner, &NodeNews { node, phase, load: None });
+        turn.send::<Owner, _>(&owner, &NodeNews { node, phase, load: self.load });
+        self.told = self.load;
     }
 
     /// Begins its destruction; whoever has or wants a place here is told at once.
@@ -152,11 +175,14 @@ impl Actor for Node {
     type Answer = NodeAnswer;
 
     fn create(init: Self::Init, turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        turn.effect(&NodeEffect::Create {
-            installation: init.installation.clone(),
-            size: init.spec.size.clone(),
-            location: init.spec.location.clone(),
-        });
+        // A user's own machine is there already: its agent will say that it is ready.
+        if init.spec.class == NodeClass::Managed {
+            turn.effect(&NodeEffect::Create {
+                installation: init.installation.clone(),
+                size: init.spec.size.clone(),
+                location: init.spec.location.clone(),
+            });
+        }
         let now = turn.now();
         Ok(Self {
             init,
@@ -176,14 +202,21 @@ impl Actor for Node {
             queue: VecDeque::new(),
             claim: None,
             leases: 0,
+            load: None,
+            told: None,
+            version: None,
+            holdings: BTreeSet::new(),
         })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
         on.message::<Ready>().message::<AgentUp>().message::<AgentDown>().message::<Heartbeat>();
         on.message::<Lost>().message::<Place>().message::<Leave>().message::<WorkspaceChanged>();
-        on.message::<Claim>().message::<Unclaim>().message::<Drain>();
-        on.message::<EndNode>().message::<Expire>();
+        on.message::<Claim>().message::<Unclaim>().message::<Drain>().message::<MarkIdle>();
+        on.message::<Return>().message::<WorkspaceUse>();
+        on.message::<Attach>().message::<Outdated>();
+        on.message::<EndNode>().message::<Expire>().message::<Bereaved>();
+        on.message::<Ask>().message::<NotNeeded>().message::<Disclaim>();
     }
 
     fn status(&self) -> Self::Status {
@@ -204,6 +237,10 @@ impl Actor for Node {
             Some(why) => row.text("why", why),
             None => row,
         };
+        let row = match &self.version {
+            Some(version) => row.text("version", version),
+            None => row,
+        };
         let next = due::earliest(&self.dues());
         due::shown(row, next.map(|(at, due)| (at, due.name())))
     }
@@ -215,8 +252,7 @@ impl Actor for Node {
     }
 
     fn on_deadline(&mut self, due: Self::Deadline, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        self.act(due, turn);
-        Ok(())
+        self.act(due, "deadline", turn)
     }
 
     fn on_outcome(
@@ -229,6 +265,7 @@ impl Actor for Node {
             (NodeEffect::Create { .. }, Outcome::Done(NodeAnswer::Created(machine))) => {
                 self.machine = Some(machine);
                 self.machine_at = Some(turn.now());
+                self.tell_line(turn);
             }
             (NodeEffect::Create { .. }, Outcome::Failed(failure)) => {
                 let why = format!("failed: {}", failure.class);
@@ -239,7 +276,17 @@ impl Actor for Node {
                     self.fail(&why, turn);
                 }
             }
-            (NodeEffect::Create { .. } | NodeEffect::Delete { .. }, _) => {}
+            (NodeEffect::Attach { holding }, Outcome::Failed(failure)) => {
+                // Whether it is there is not known, so it stays recorded and is released.
+                turn.event("not_attached", format!("{holding}: {}", failure.class));
+            }
+            (
+                NodeEffect::Create { .. }
+                | NodeEffect::Delete { .. }
+                | NodeEffect::Attach { .. }
+                | NodeEffect::Release { .. },
+                _,
+            ) => {}
         }
         Ok(())
     }
@@ -247,8 +294,12 @@ impl Actor for Node {
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
         self.close("the node was destroyed", turn);
         self.course = Course::Going;
-        let machine = self.machine.as_ref().map(|machine| machine.id.clone());
-        turn.effect(&NodeEffect::Delete { machine });
+        // What we did not make is not ours to delete: a user's machine is only unregistered.
+        if self.init.spec.class == NodeClass::Managed {
+            let machine = self.machine.as_ref().map(|machine| machine.id.clone());
+            turn.effect(&NodeEffect::Delete { machine });
+        }
+        self.release_holdings(turn);
     }
 
     fn on_child_gone(
@@ -275,11 +326,13 @@ impl Handler<Expire> for Node {
     fn handle(&mut self, message: Expire, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         match due::overdue(&self.dues(), turn.now()) {
             // A sweep asks for the end at once: there is no second hand-off to wait for.
-            Some(NodeDue::Warm) => self.go(NodeDue::Warm.why(), "sweep", turn),
-            Some(due) => self.act(due, turn),
-            None => return Err(Refusal::new(format!("nothing is due: {}", message.why))),
+            Some(NodeDue::Warm) => self.retire(NodeDue::Warm.why(), "sweep", turn),
+            Some(due) => self.act(due, "sweep", turn),
+            None => {
+                self.refuse_in_use()?;
+                Err(Refusal::new(format!("nothing is due: {}", message.why)))
+            }
         }
-        Ok(())
     }
 }
 
@@ -300,3 +353,8 @@ node_message!(Lost, "lost");
 node_message!(WorkspaceChanged, "workspace_changed");
 node_message!(Unclaim, "unclaim");
 node_message!(Drain, "drain");
+node_message!(MarkIdle, "mark_idle");
+node_message!(Return, "return");
+node_message!(WorkspaceUse, "workspace_use");
+node_message!(Attach, "attach");
+node_message!(Outdated, "outdated");

@@ -9,24 +9,44 @@
 
 mod commands;
 mod registry;
+mod returns;
+mod towns;
+mod sandboxes;
+mod answers;
+mod times;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Gone, Handler, Handlers, Refusal, Row, Turn};
 
+use crate::asks::{Ask, NotNeeded};
 use crate::caller::Tenure;
+use crate::fault::Fault;
 use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
-use crate::placement::{Granted, Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
+use crate::placement::{Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
+use crate::sandbox::Sandbox;
 use crate::task::TaskRunner;
+use crate::town::{EndTown, Town};
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 pub use self::commands::{
     CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward, Release, RequestNode, Seek, StartTask,
 };
+pub use self::towns::CreateTown;
 
-use self::registry::{Birth, Held, Lying, Request};
+pub use self::returns::Returned;
+pub use self::sandboxes::{
+    AddCredit, CreateSandbox, HibernateSandbox, MigrateSandbox, ReserveSandbox, ScaleSandbox,
+    SetPlan, StartSandbox, StopSandbox, WakeSandbox,
+};
+
+pub use self::times::SetTime;
+
+use self::registry::{Birth, Held, Lying, Origin, Request, Want};
+use self::sandboxes::Sandboxes;
+use self::times::Times;
 
 sexton_core::lifecycle! {
     /// What an owner can be.
@@ -57,16 +77,29 @@ pub struct Owner {
     waiting: VecDeque<Request>,
     /// Nodes made so far: names are never used twice.
     made: u64,
+    /// Towns by name, from their request to their tombstone.
+    towns: BTreeSet<String>,
+    sandboxes: Sandboxes,
+    /// Nodes that are in no list here, because nothing is placed there by choice.
+    unlisted: u64,
+    /// Times of his projects that are not his own.
+    projects: BTreeMap<String, Times>,
 }
 
 impl Owner {
-    fn node_init(&self, spec: NodeSpec, turn: &Turn<Self>) -> NodeInit {
+    fn node_init(&self, spec: NodeSpec, project: Option<&str>, turn: &Turn<Self>) -> NodeInit {
+        let mut terms = NodeTerms::of(&self.init.policy);
+        self.times_of(project).adjust_node(&mut terms);
         NodeInit {
             owner: turn.id().name().to_owned(),
             installation: self.init.installation.to_string(),
             spec,
-            terms: NodeTerms::of(&self.init.policy),
+            terms,
         }
+    }
+
+    fn is_waiting(&self, workspace: &str) -> bool {
+        self.waiting.iter().any(|request| request.workspace == workspace)
     }
 
     fn has_capacity(&self) -> bool {
@@ -77,11 +110,25 @@ impl Owner {
     /// Finds a place for a request; `false` if it has to wait.
     fn place(&mut self, request: &Request, turn: &mut Turn<Self>) -> bool {
         if let Some(node) = request.place.node.clone() {
-            self.seat(&node, request, turn);
+            let is_missing = !self.nodes.contains_key(&node) && self.unlisted == 0;
+            // What somebody outside decides about waits as long as he says.
+            if is_missing && request.tenure == Tenure::Managed {
+                Self::decline(request, &format!("there is no node {node}"), turn);
+            } else {
+                self.seat(&node, request, turn);
+            }
             return true;
         }
-        let max = self.init.policy.workspaces_per_node_max;
-        if let Some(node) = registry::choose(&self.nodes, &request.place, max) {
+        let policy = &self.init.policy;
+        let want = Want {
+            size: self.size_of(request),
+            location: request.place.location.as_ref().unwrap_or(&policy.default_location),
+            wish: &request.place,
+            held: request.held.as_deref(),
+            seats_max: policy.workspaces_per_node_max,
+            busy: policy.node_busy_percent,
+        };
+        if let Some(node) = registry::choose(&self.nodes, &want) {
             self.seat(&node, request, turn);
             return true;
         }
@@ -91,6 +138,26 @@ impl Owner {
         let node = self.provision(request, turn);
         self.seat(&node, request, turn);
         true
+    }
+
+    /// The provider's name of the size that a request is for.
+    fn size_of<'a>(&'a self, request: &'a Request) -> &'a str {
+        let policy = &self.init.policy;
+        match &request.place.size {
+            Some(size) => policy.server_type(size),
+            None => policy.default_type(request.smaller),
+        }
+    }
+
+    /// There is no such place, and there will be none.
+    fn decline(request: &Request, why: &str, turn: &mut Turn<Self>) {
+        let Some(task) = &request.task else {
+            turn.event("not_placed", format!("{}: {why}", request.workspace));
+            return;
+        };
+        let (workspace, why) = (request.workspace.clone(), why.to_owned());
+        let not_placed = NotPlaced { workspace, why, fault: Some(Fault::NotFound) };
+        turn.send::<TaskRunner, _>(task, &not_placed);
     }
 
     fn provision(&mut self, request: &Request, turn: &mut Turn<Self>) -> String {
@@ -106,16 +173,17 @@ impl Owner {
             tenure: Tenure::Managed,
             class: NodeClass::Managed,
             role: NodeRole::Workspace,
-            size: request.place.size.clone().unwrap_or_else(|| policy.default_size.clone()),
+            size: self.size_of(request).to_owned(),
             location: request
                 .place
                 .location
                 .clone()
                 .unwrap_or_else(|| policy.default_location.clone()),
         };
-        let init = self.node_init(spec, turn);
+        let init = self.node_init(spec, request.place.project.as_deref(), turn);
         turn.create::<Node>(&name, &init);
-        let held = Held { birth: Birth::Recorded, ..Held::new(&init.spec) };
+        let (birth, origin) = (Birth::Recorded, Origin::Made);
+        let held = Held { birth, origin, ..Held::new(&init.spec) };
         self.nodes.insert(name.clone(), held);
         name
     }
@@ -123,9 +191,9 @@ impl Owner {
     /// Promises a place and asks the node for it.
     fn seat(&mut self, node: &str, request: &Request, turn: &mut Turn<Self>) {
         let Ok(id) = ActorId::new(Node::KIND, node) else { return };
-        let (mut phase, mut birth) = (Phase::Running, Birth::Sent);
+        let (mut phase, mut birth) = (None, Birth::Sent);
         if let Some(held) = self.nodes.get_mut(node) {
-            (phase, birth) = (held.phase, held.birth);
+            (phase, birth) = (Some(held.phase), held.birth);
             if held.phase == Phase::Warm {
                 held.phase = Phase::Running;
             }
@@ -136,12 +204,10 @@ impl Owner {
             let lying = Lying { node: node.to_owned(), place, tenure };
             self.workspaces.insert(request.workspace.clone(), lying);
         }
-        let place = Place {
-            workspace: request.workspace.clone(),
-            task: request.task.clone(),
-            tenure: request.tenure,
-            terms: WorkspaceTerms::of(&self.init.policy),
-        };
+        let mut terms = WorkspaceTerms::of(&self.init.policy);
+        self.times_of(request.place.project.as_deref()).adjust_workspace(&mut terms);
+        let (workspace, task) = (request.workspace.clone(), request.task.clone());
+        let place = Place { workspace, task, tenure: request.tenure, terms, lease: None };
         match birth {
             Birth::Sent => turn.send::<Node, _>(&id, &place),
             Birth::Recorded => {
@@ -149,9 +215,11 @@ impl Owner {
                 turn.send::<Self, _>(&me, &Forward { node: node.to_owned(), place });
             }
         }
-        if let (Some(task), Phase::Coming) = (&request.task, phase) {
-            let granted = Granted { workspace: request.workspace.clone(), node: node.to_owned() };
-            turn.send::<TaskRunner, _>(task, &granted);
+        // A task of somebody outside has no clock that this would start; and of a node that is
+        // in no list here only that node itself can say how far it is.
+        let is_news = |phase| phase == Phase::Coming || request.tenure == Tenure::Managed;
+        if let (Some(task), Some(phase)) = (&request.task, phase.filter(|it| is_news(*it))) {
+            answers::grant((task, &request.workspace), (node, phase), turn);
         }
     }
 
@@ -212,6 +280,16 @@ impl Owner {
         }
     }
 
+    /// A node that the fleet made has come, and nobody needs it any more.
+    fn spare(&mut self, node: &str, turn: &mut Turn<Self>) {
+        let held = self.nodes.get(node);
+        let is_spare =
+            held.is_some_and(|held| held.origin == Origin::Made && held.seats.is_empty());
+        if let (true, Ok(id)) = (is_spare, ActorId::new(Node::KIND, node)) {
+            turn.send::<Node, _>(&id, &NotNeeded);
+        }
+    }
+
     /// A workspace without a task was not made: the fleet's choice is made again, its owner's
     /// is not.
     fn place_again(&mut self, workspace: &str, why: &str, turn: &mut Turn<Self>) {
@@ -219,8 +297,9 @@ impl Owner {
         let Some(Lying { place, tenure, .. }) = self.workspaces.remove(workspace) else { return };
         turn.event("not_placed", format!("{workspace}: {why}"));
         if place.node.is_none() {
-            let workspace = workspace.to_owned();
-            self.waiting.push_front(Request { workspace, task: None, place, tenure });
+            let (workspace, task, held) = (workspace.to_owned(), None, None);
+            let request = Request { workspace, task, place, tenure, held, smaller: 0 };
+            self.waiting.push_front(request);
         }
     }
 
@@ -251,6 +330,10 @@ impl Actor for Owner {
             workspaces: BTreeMap::new(),
             waiting: VecDeque::new(),
             made: 0,
+            towns: BTreeSet::new(),
+            sandboxes: Sandboxes::default(),
+            unlisted: 0,
+            projects: BTreeMap::new(),
         })
     }
 
@@ -259,7 +342,14 @@ impl Actor for Owner {
         on.message::<StartTask>().message::<EndTask>();
         on.message::<CreateWorkspace>().message::<EndWorkspace>();
         on.message::<Seek>().message::<Release>().message::<Forward>();
+        on.message::<Returned>();
+        on.message::<CreateTown>().message::<EndTown>();
+        on.message::<CreateSandbox>().message::<ReserveSandbox>().message::<StartSandbox>();
+        on.message::<StopSandbox>().message::<HibernateSandbox>().message::<WakeSandbox>();
+        on.message::<MigrateSandbox>().message::<ScaleSandbox>();
+        on.message::<AddCredit>().message::<SetPlan>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
+        on.message::<Ask>().message::<SetTime>();
     }
 
     fn status(&self) -> Self::Status {
@@ -279,6 +369,9 @@ impl Actor for Owner {
         end: &Gone,
         turn: &mut Turn<Self>,
     ) -> Result<(), Refusal> {
+        if child.kind() == Node::KIND && !self.nodes.contains_key(child.name()) {
+            self.unlisted = self.unlisted.saturating_sub(1);
+        }
         let why = match end {
             Gone::Destroyed { why } | Gone::Unborn { why, is_yours: false } => why,
             // It lives, and was asked for twice.
@@ -287,6 +380,10 @@ impl Actor for Owner {
         match child.kind() {
             Node::KIND => self.node_gone(child.name(), why, turn),
             TaskRunner::KIND => self.task_gone(child, turn),
+            Town::KIND => {
+                self.towns.remove(child.name());
+            }
+            Sandbox::KIND => self.sandbox_gone(child.name(), turn),
             _ => {}
         }
         Ok(())
@@ -310,8 +407,13 @@ impl Handler<Forward> for Owner {
 impl Handler<NodeNews> for Owner {
     fn handle(&mut self, message: NodeNews, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if let Some(held) = self.nodes.get_mut(&message.node) {
+            let is_new = held.phase == Phase::Coming && message.phase == Phase::Running;
             held.phase = message.phase;
+            held.load = message.load.or(held.load);
             self.serve(turn);
+            if is_new {
+                self.spare(&message.node, turn);
+            }
         }
         Ok(())
     }

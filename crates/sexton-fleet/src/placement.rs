@@ -5,6 +5,7 @@ use sexton_core::{ActorId, Message};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
+use crate::task::Step;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 /// Where somebody wants a workspace.
@@ -16,6 +17,8 @@ pub struct Wish {
     pub size: Option<String>,
     /// At this location.
     pub location: Option<String>,
+    /// For this project, whose own times then hold.
+    pub project: Option<String>,
 }
 
 impl Wish {
@@ -36,6 +39,8 @@ pub struct Place {
     pub tenure: Tenure,
     /// How long it may do what.
     pub terms: WorkspaceTerms,
+    /// The lease of whoever has claimed the node: without it nothing is placed there.
+    pub lease: Option<u64>,
 }
 
 impl Message for Place {
@@ -57,13 +62,15 @@ impl Message for Leave {
     type Reply = ();
 }
 
-/// From the owner to a task: there will be room on a node that is being made.
+/// From the owner, or from the node itself, to a task: there will be room on this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// The workspace that it asked a place for.
     pub workspace: String,
     /// The node.
     pub node: String,
+    /// How far the task is by this, as far as whoever sends it knows.
+    pub step: Step,
 }
 
 impl Message for Granted {

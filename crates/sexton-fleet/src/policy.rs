@@ -117,6 +117,8 @@ policy! {
         node_error_grace = 10 * MINUTE, SECOND, DAY;
         /// The age of a heartbeat up to which an agent counts as healthy.
         heartbeat_healthy = 180 * SECOND, SECOND, HOUR;
+        /// The age of a heartbeat up to which an agent that is not healthy counts as stale.
+        heartbeat_stale = 360 * SECOND, SECOND, 2 * HOUR;
         /// How long a stopped workspace is kept.
         workspace_stopped_ttl = 5 * MINUTE, SECOND, 30 * DAY;
         /// How long a workspace may be idle until it is stopped.
@@ -129,6 +131,12 @@ policy! {
         workspace_error_ttl = 2 * HOUR, SECOND, 30 * DAY;
         /// How long a sleeping workspace is kept.
         workspace_sleeping_ttl = 7 * DAY, MINUTE, 365 * DAY;
+        /// How long a session may be silent until its workspace counts as idle.
+        session_silence = 15 * MINUTE, MINUTE, DAY;
+        /// How often a workspace that is touched tells its node so.
+        workspace_use_every = 10 * MINUTE, SECOND, 30 * MINUTE;
+        /// How long ago a task must have ended whose workspace is still active.
+        sweep_orphaned_workspace = 10 * MINUTE, SECOND, DAY;
         /// How long a task may wait for capacity.
         task_waiting_for_capacity = 2 * HOUR, SECOND, 7 * DAY;
         /// How long a task may wait for its node's machine.
@@ -139,6 +147,26 @@ policy! {
         task_workspace_dispatch = 10 * MINUTE, SECOND, DAY;
         /// How long a task may wait for its workspace to run.
         task_workspace_ready = 30 * MINUTE, SECOND, DAY;
+        /// How long a task may wait for its session to begin.
+        task_agent_session = 15 * MINUTE, SECOND, DAY;
+        /// How soon a task that waits for capacity asks its owner; doubles from poll to poll.
+        task_poll_capacity = 15 * SECOND, SECOND, HOUR;
+        /// How seldom it asks at most.
+        task_poll_capacity_max = 60 * SECOND, SECOND, HOUR;
+        /// How often a task asks for its node's machine.
+        task_poll_node_provisioning = 10 * SECOND, SECOND, HOUR;
+        /// How often a task asks for the agent of its node.
+        task_poll_node_agent_ready = 5 * SECOND, SECOND, HOUR;
+        /// How soon a task asks whether its node took it; doubles from poll to poll.
+        task_poll_workspace_dispatch = 30 * SECOND, SECOND, HOUR;
+        /// How seldom it asks at most.
+        task_poll_workspace_dispatch_max = 120 * SECOND, SECOND, HOUR;
+        /// How often a task asks for its workspace.
+        task_poll_workspace_ready = 30 * SECOND, SECOND, HOUR;
+        /// The wait before a task's retry number `n`, counted from one, is this times 2^n.
+        task_retry_base = 5 * SECOND, SECOND, HOUR;
+        /// The longest wait before a task's retry.
+        task_retry_cap = 60 * SECOND, SECOND, HOUR;
         /// How long a task may be in progress without a sign of life.
         task_soft = 4 * HOUR, MINUTE, 7 * DAY;
         /// How long a task may be in progress at all.
@@ -147,18 +175,79 @@ policy! {
         task_absolute = DAY, MINUTE, 90 * DAY;
         /// How long ago a sign of life may be.
         task_silence = 15 * MINUTE, SECOND, DAY;
-        /// How long a task pinned to a node waits for that node's first answer.
+        /// How long a task waits for the first answer to its search for a node.
         task_stuck_queued = 20 * MINUTE, SECOND, DAY;
+        /// How often a town with active work ticks.
+        town_tick_busy = 5 * SECOND, SECOND, HOUR;
+        /// How often a town without active work ticks.
+        town_tick_idle = 5 * MINUTE, SECOND, DAY;
+        /// How long after its newest rig a town without active work still pings its container.
+        town_rig_grace = 5 * MINUTE, SECOND, DAY;
+        /// How long a stalled agent counts as active work; it is given up then.
+        agent_stalled_timeout = 30 * MINUTE, SECOND, 7 * DAY;
+        /// How long a working agent may be silent until it counts as stalled.
+        agent_silence = 15 * MINUTE, SECOND, DAY;
+        /// How long an agent that is done is kept.
+        agent_done_ttl = HOUR, SECOND, 30 * DAY;
+        /// How old an agent's credential may become until it is replaced.
+        credential_ttl = 7 * DAY, HOUR, 365 * DAY;
+        /// How long after a refusal a credential is asked for again.
+        credential_retry = 10 * MINUTE, SECOND, DAY;
+        /// How long after the last activity a container is put to sleep.
+        container_sleep_after = 10 * MINUTE, SECOND, DAY;
+        /// How long a container may take to start.
+        container_starting_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a container may take to stop.
+        container_stopping_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a container may leave a ping without answer.
+        container_unanswered = 5 * MINUTE, SECOND, DAY;
+        /// How long a container in error waits until it is started again.
+        container_error_wait = MINUTE, SECOND, DAY;
+        /// How long a container in error that nobody needs is kept.
+        container_error_ttl = 10 * MINUTE, SECOND, DAY;
+        /// How long a container that sleeps is kept.
+        container_sleeping_ttl = 7 * DAY, MINUTE, 365 * DAY;
         /// How often the sweeps pass.
         sweep_every = 5 * MINUTE, SECOND, DAY;
         /// How much longer than its own deadline a warm node is left alone by its sweep.
         sweep_warm_slack = 5 * MINUTE, SECOND, DAY;
         /// How long an item that a sweep asked is left alone.
         sweep_back_off = HOUR, SECOND, 7 * DAY;
+        /// How often the sweep for actors without a parent passes: it looks at every row, and what
+        /// it looks for cannot come about while the runtime keeps its promises.
+        sweep_lost_every = HOUR, SECOND, 7 * DAY;
         /// How often the provider is searched for machines that nobody owns.
         provider_scan_every = HOUR, MINUTE, 7 * DAY;
         /// The age from which on a machine that nobody owns is an orphan.
         provider_orphan_age = HOUR, MINUTE, 7 * DAY;
+        /// How long a sandbox is kept ready for whoever may need one.
+        sandbox_pooled_ttl = HOUR, SECOND, 30 * DAY;
+        /// How long a sandbox out of the pool is kept for one holder.
+        sandbox_reserved_ttl = 5 * MINUTE, SECOND, DAY;
+        /// How long a sandbox may take until it runs.
+        sandbox_pending_timeout = 10 * MINUTE, SECOND, DAY;
+        /// How long a sandbox may run at a stretch.
+        sandbox_lifetime = DAY, MINUTE, 30 * DAY;
+        /// How long a sandbox may take to hibernate.
+        sandbox_hibernating_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How long a hibernated sandbox is kept.
+        sandbox_hibernated_ttl = 7 * DAY, MINUTE, 365 * DAY;
+        /// How long a sandbox may take to wake.
+        sandbox_waking_timeout = 5 * MINUTE, SECOND, DAY;
+        /// How old a migration may become.
+        sandbox_migration_timeout = 10 * MINUTE, SECOND, DAY;
+        /// How long the row of a sandbox that ended is kept.
+        sandbox_retention = HOUR, SECOND, 30 * DAY;
+        /// How often the use of a sandbox is counted against its owner's credit.
+        usage_tick_every = 20 * SECOND, SECOND, HOUR;
+        /// How often a halt asks the sandboxes again that still run.
+        credit_halt_retry = 30 * SECOND, SECOND, HOUR;
+        /// How long a worker may be silent until it is suspect.
+        worker_heartbeat_timeout = 30 * SECOND, SECOND, HOUR;
+        /// How often a suspect worker is looked at, and how often those on it are given up.
+        worker_scan_every = MINUTE, SECOND, HOUR;
+        /// How long the row of a worker that is gone is kept.
+        worker_retention = HOUR, SECOND, 30 * DAY;
     }
     counts {
         /// The most managed nodes of an owner.
@@ -167,20 +256,63 @@ policy! {
         workspaces_per_node_max = 3, 1, 1_000;
         /// The most placements that a task tries.
         task_attempts_max = 10, 1, 1_000;
+        /// The most towns of an owner.
+        towns_per_owner_max = 10, 0, 10_000;
+        /// The most rigs of a town.
+        town_rigs_max = 20, 1, 1_000;
+        /// The most agents of a town.
+        town_agents_max = 50, 1, 1_000;
+        /// The most beads of a town that are not closed.
+        town_beads_max = 200, 1, 10_000;
+        /// The most retries of what failed in a task and may work later.
+        task_retries_max = 3, 0, 100;
+        /// The share of processor or memory in use, in percent, from which on a running node
+        /// gets no further workspace.
+        node_busy_percent = 50, 1, 101;
         /// The most nodes that one pass of a sweep asks.
         sweep_nodes_max = 25, 1, 10_000;
         /// The most workspaces that one pass of a sweep asks.
         sweep_workspaces_max = 50, 1, 10_000;
         /// The most tasks that one pass of a sweep asks.
         sweep_tasks_max = 100, 1, 10_000;
+        /// The most towns, containers and agents that one pass of a sweep asks.
+        sweep_towns_max = 50, 1, 10_000;
+        /// The most actors without a parent that one pass of a sweep asks.
+        sweep_lost_max = 100, 1, 10_000;
         /// The most machines that one scan of the provider deletes.
         sweep_orphans_max = 5, 1, 1_000;
+        /// The most sandboxes that one pass of a sweep asks.
+        sweep_sandboxes_max = 50, 1, 10_000;
+        /// The most sandboxes of an owner, those included whose row is kept.
+        sandboxes_per_owner_max = 100, 0, 10_000;
+        /// The most sandboxes of a worker.
+        sandboxes_per_worker_max = 500, 1, 10_000;
+        /// What one unit of a sandbox's scale costs, in cents an hour.
+        sandbox_cents_per_hour = 10, 0, 100_000;
+        /// The largest scale of a sandbox.
+        sandbox_scale_max = 64, 1, 1_000;
+        /// What a free account begins with, in cents.
+        credit_start_cents = 500, 0, 1_000_000;
+        /// How many scans in a row must miss a sandbox of a suspect worker until it is given up.
+        worker_scans_missed_max = 3, 2, 100;
+        /// The most sandboxes of a worker that are given up in one pass.
+        worker_losses_max = 20, 1, 1_000;
     }
     texts {
-        /// The size of machines that the fleet makes, where nobody named one.
-        default_size = "cx32";
+        /// The size of machines that the fleet makes, where nobody named one: a word, below
+        /// which there are smaller ones to fall back to, or the provider's name.
+        default_size = "medium";
+        /// What the provider calls `small`.
+        size_small = "cx22";
+        /// What the provider calls `medium`.
+        size_medium = "cx32";
+        /// What the provider calls `large`.
+        size_large = "cx42";
         /// The location of machines that the fleet makes, where nobody named one.
         default_location = "fsn1";
+        /// The version that agents must have; an idle node with another is destroyed. `any` is
+        /// every version.
+        agent_version = "any";
     }
 }
 

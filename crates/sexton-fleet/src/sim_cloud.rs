@@ -13,9 +13,13 @@
 mod agents;
 mod callback;
 mod chance;
+mod holdings;
+mod containers;
 mod journal;
 mod machines;
 mod orphans;
+mod runs;
+mod sandboxes;
 mod script;
 mod usage;
 mod world;
@@ -29,11 +33,19 @@ use sexton_core::codec::{self, CodecError};
 use sexton_core::{Actor, ActorId, ActorRef, Answer, EffectId, Failure, Owed, Store, Timestamp};
 use thiserror::Error;
 
+use crate::container::Container;
+use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::reaper::Reaper;
+use crate::sandbox::Sandbox;
+use crate::session::Session;
+use crate::worker::Worker;
 use crate::workspace::Workspace;
 
 pub use self::callback::{Callback, CallbackKind};
+pub use self::containers::SimContainer;
+pub use self::holdings::Releasing;
+pub use self::sandboxes::{HostState, SimCheckpoint, SimCopy, SimInstance};
 pub use self::script::ScriptStep;
 pub use self::world::{Bill, Billed, SimMachine};
 
@@ -108,6 +120,7 @@ pub struct SimCloud {
     world: World,
     journal: Option<Journal>,
     listing: Listing,
+    releasing: Releasing,
     /// Scripted effects that wait for the trace, by actor, and the machine that they need.
     pending: BTreeMap<ActorId, (EffectId, Option<ActorRef>)>,
     /// What those of them want made: installation, size, location.
@@ -136,6 +149,7 @@ impl SimCloud {
             world,
             journal,
             listing: Listing::Whole,
+            releasing: Releasing::Working,
             pending: BTreeMap::new(),
             orders: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -200,7 +214,12 @@ impl SimCloud {
         match owed.id.actor.id.kind() {
             Node::KIND => self.perform_node(now, owed),
             Workspace::KIND => self.perform_workspace(now, owed, store),
+            Session::KIND => self.perform_session(now, owed, store),
             Reaper::KIND => self.perform_reaper(now, owed, store),
+            Container::KIND => self.perform_container(now, owed, store),
+            AgentIdentity::KIND => self.perform_identity(now, owed, store),
+            Sandbox::KIND => self.perform_sandbox(now, owed),
+            Worker::KIND => self.perform_worker(now, owed),
             kind => {
                 let message = format!("no performer for effects of {kind}");
                 Ok(Performed::At(now, Answer::Permanent(failure("invalid", &message))))

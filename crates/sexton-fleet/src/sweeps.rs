@@ -4,18 +4,30 @@
 //! by exactly that, so it can neither contradict the actor's own terms nor select what has no
 //! deadline: what somebody outside decides about. The asked one checks again in its own turn.
 
+mod lost;
+
 use std::time::Duration;
 
 use sexton_core::sweep::{Look, Sweep, Sweeper};
-use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView};
+use sexton_core::{Actor, Error, Handler, Kinds, Letter, Refusal, RowView, Status};
 
+use crate::agent::Agent;
+use crate::container::Container;
+use crate::credit::CreditAccount;
 use crate::due::Expire;
+use crate::identity::AgentIdentity;
 use crate::node::{Node, NodeDue};
 use crate::owner::Owner;
 use crate::policy::Policy;
 use crate::reaper::{Reaper, Scan};
+use crate::sandbox::{self, Sandbox};
+use crate::session::Session;
 use crate::task::TaskRunner;
+use crate::town::{self, Town};
+use crate::worker::Worker;
 use crate::workspace::Workspace;
+
+pub use self::lost::Bereaved;
 
 /// Every kind of the fleet, and the kind that remembers for sweeps.
 pub fn kinds() -> Kinds {
@@ -23,8 +35,16 @@ pub fn kinds() -> Kinds {
         .with::<Owner>()
         .with::<Node>()
         .with::<Workspace>()
+        .with::<Session>()
         .with::<TaskRunner>()
         .with::<Reaper>()
+        .with::<Town>()
+        .with::<Container>()
+        .with::<Agent>()
+        .with::<AgentIdentity>()
+        .with::<Sandbox>()
+        .with::<CreditAccount>()
+        .with::<Worker>()
         .with::<Sweeper>()
 }
 
@@ -58,8 +78,7 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let idle = nodes("idle_orphan", RUNNING, &[NodeDue::Idle], none);
     let stuck = &[NodeDue::Error, NodeDue::Provisioning, NodeDue::AgentReady];
     let error = nodes("error_nodes", FAILED, stuck, none);
-    let orphaned = workspaces("orphaned_workspace", ACTIVE_WORKSPACES, none);
-    let ended = workspaces("stale_stopped", ENDED_WORKSPACES, policy.workspace_stopped_ttl);
+    let overdue = workspaces("overdue_workspace", WORKSPACES, none);
     let tasks = Overdue {
         name: "stuck_task",
         scope: TASKS,
@@ -70,54 +89,64 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
         every: policy.sweep_every,
         back_off: policy.sweep_back_off,
     };
-    vec![
+    let mut sweeps: Vec<Box<dyn Sweep>> = vec![
         Box::new(stale_warm),
         Box::new(stopped),
         Box::new(lifetime),
         Box::new(idle),
         Box::new(error),
-        Box::new(orphaned),
-        Box::new(ended),
+        Box::new(overdue),
         Box::new(tasks),
         Box::new(ProviderOrphans { every: policy.provider_scan_every }),
-    ]
+        Box::new(lost::LostActors::of(policy)),
+    ];
+    sweeps.extend(crate::node::sweeps::all(policy));
+    sweeps.extend(town::sweeps::all(policy));
+    sweeps.extend(sandbox::sweeps::all(policy));
+    sweeps
 }
 
-type Scope = &'static [(&'static str, &'static str)];
+pub(crate) type Scope = &'static [(&'static str, &'static str)];
+
+/// The rows of a kind, whatever its status; not of what is being destroyed.
+pub(crate) fn statuses<A: Actor>() -> Vec<(&'static str, &'static str)> {
+    A::Status::ALL.iter().map(|status| (A::KIND, status.name())).collect()
+}
 
 const WARM: Scope = &[("node", "warm")];
 const STOPPED: Scope = &[("node", "stopped")];
 const RUNNING: Scope = &[("node", "running")];
 const IN_USE: Scope = &[("node", "running"), ("node", "warm")];
 const FAILED: Scope = &[("node", "error"), ("node", "creating")];
-const ACTIVE_WORKSPACES: Scope =
-    &[("workspace", "creating"), ("workspace", "running"), ("workspace", "recovery")];
-const ENDED_WORKSPACES: Scope = &[
+/// All but the stopped ones, which have a sweep of their own.
+const WORKSPACES: Scope = &[
+    ("workspace", "creating"),
+    ("workspace", "running"),
+    ("workspace", "recovery"),
     ("workspace", "stopping"),
-    ("workspace", "stopped"),
     ("workspace", "error"),
     ("workspace", "sleeping"),
 ];
 const TASKS: Scope = &[("task", "queued"), ("task", "delegated"), ("task", "in_progress")];
 
 /// Asks a row's actor to act on what is due, in the life that the row is of.
-fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
+pub(crate) fn ask<A: Handler<Expire>>(row: &RowView, why: &str) -> Result<Letter, Refusal> {
     let letter = Letter::new::<A, _>(&row.id, &Expire { why: why.to_owned() })?;
     Ok(Letter { incarnation: Some(row.record.incarnation), ..letter })
 }
 
 /// Selects rows whose own deadline has passed.
-struct Overdue {
-    name: &'static str,
-    scope: Scope,
+pub(crate) struct Overdue {
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
     /// What the deadline must be for; nothing is anything.
-    for_what: &'static [NodeDue],
+    pub(crate) for_what: &'static [NodeDue],
     /// How much longer than the deadline the row is left alone.
-    slack: Duration,
-    ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
-    limit: u32,
-    every: Duration,
-    back_off: Duration,
+    pub(crate) slack: Duration,
+    pub(crate) ask: fn(&RowView, &str) -> Result<Letter, Refusal>,
+    pub(crate) limit: u32,
+    pub(crate) every: Duration,
+    pub(crate) back_off: Duration,
 }
 
 impl Sweep for Overdue {

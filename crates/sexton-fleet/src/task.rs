@@ -1,21 +1,39 @@
-//! A task: finds a node, gets a workspace there, runs, and leaves nothing behind.
+//! A task: finds a node, gets a workspace there, runs its session, and leaves nothing behind.
 //!
-//! Its status and its step only go forward. Losing the placement begins a new *attempt*, with a
-//! new workspace; that does not move the status back. The clocks of an attempt start when its
-//! phase is first entered and are never touched by anything that finds the same phase again.
+//! ```text
+//! node_selection -> [waiting_for_capacity] -> node_provisioning -> node_agent_ready
+//!     -> workspace_creation -> workspace_ready -> [agent_session] -> running
+//! ```
+//!
+//! Its status and the step that it shows only go forward. Losing the placement begins a new
+//! *attempt*, with a new workspace, at `node_selection`; that does not move back what is shown.
+//! The clock of a step begins when the attempt enters it first, and nothing that finds the same
+//! step again touches it. Polls are in no row: they change nothing that anybody judges by.
 
-use std::time::Duration;
+mod steps;
+mod faults;
+mod news;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{
     Actor, Deadlines, Handler, Handlers, Message, Refusal, Row, Status, Timestamp, Turn,
 };
 
-use crate::caller::Tenure;
+use crate::asks::{Ask, Disclaim, Waits};
+use crate::caller::{Role, Tenure};
 use crate::due::{self, Expire};
+use crate::node::Node;
 use crate::owner::{EndTask, Owner, Release, Seek};
-use crate::placement::{Granted, NotPlaced, Placed, Vacated, Wish, WorkspaceReady};
-use crate::policy::Policy;
+use crate::placement::{
+    Granted, NotPlaced, Placed, SessionEnded, SessionStarted, Vacated, Wish, WorkspaceReady,
+};
+use crate::sweeps::Bereaved;
+
+pub use self::steps::{Pace, Step, TaskDue, TaskTerms};
+
+use self::steps::Polls;
 
 sexton_core::lifecycle! {
     /// What a task can be.
@@ -35,28 +53,14 @@ sexton_core::lifecycle! {
     }
 }
 
-/// How far a task has come; never goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Step {
-    /// It asked for a node.
-    NodeSelection,
-    /// Its node's machine is being made.
-    NodeProvisioning,
-    /// Its workspace is being made.
-    WorkspaceCreation,
-    /// It runs.
-    Running,
-}
-
-impl Step {
-    fn name(self) -> &'static str {
-        match self {
-            Self::NodeSelection => "node_selection",
-            Self::NodeProvisioning => "node_provisioning",
-            Self::WorkspaceCreation => "workspace_creation",
-            Self::Running => "running",
-        }
-    }
+/// Whether the fleet starts something in a task's workspace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskSession {
+    /// A session, whose end is the task's.
+    #[default]
+    Wanted,
+    /// Nothing: the task runs as soon as its workspace does.
+    Unwanted,
 }
 
 /// What somebody wants who starts a task.
@@ -66,46 +70,8 @@ pub struct TaskSpec {
     pub tenure: Tenure,
     /// Where.
     pub place: Wish,
-}
-
-/// How long a task may do what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskTerms {
-    /// Wait for capacity.
-    pub capacity: Duration,
-    /// Wait for its node: its machine and its agent.
-    pub node: Duration,
-    /// Wait until its node takes it.
-    pub dispatch: Duration,
-    /// Wait for its workspace.
-    pub workspace: Duration,
-    /// Be in progress without a sign of life.
-    pub soft: Duration,
-    /// Be in progress.
-    pub hard: Duration,
-    /// Exist.
-    pub absolute: Duration,
-    /// Be silent and still count as alive.
-    pub silence: Duration,
-    /// The most placements that it tries.
-    pub attempts_max: u32,
-}
-
-impl TaskTerms {
-    /// The terms of a policy.
-    pub fn of(policy: &Policy) -> Self {
-        Self {
-            capacity: policy.task_waiting_for_capacity,
-            node: policy.task_node_provisioning + policy.task_node_agent_ready,
-            dispatch: policy.task_workspace_dispatch,
-            workspace: policy.task_workspace_ready,
-            soft: policy.task_soft,
-            hard: policy.task_hard,
-            absolute: policy.task_absolute,
-            silence: policy.task_silence,
-            attempts_max: policy.task_attempts_max,
-        }
-    }
+    /// What is started in its workspace.
+    pub session: TaskSession,
 }
 
 /// What a task begins with.
@@ -142,43 +108,13 @@ impl Message for Progress {
     type Reply = ();
 }
 
-/// What a task's deadlines mean.
+/// Whether the present attempt goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TaskDue {
-    /// No node had room in time.
-    Capacity,
-    /// Its node was not ready in time.
-    Node,
-    /// Its workspace was not ready in time.
-    Workspace,
-    /// It gave no sign of life.
-    Soft,
-    /// It was in progress too long.
-    Hard,
-    /// It is too old.
-    Absolute,
-}
-
-impl TaskDue {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Capacity => "waiting_for_capacity",
-            Self::Node => "node_agent_ready",
-            Self::Workspace => "workspace_ready",
-            Self::Soft => "silent",
-            Self::Hard => "in_progress",
-            Self::Absolute => "absolute",
-        }
-    }
-}
-
-/// Where the present attempt stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
-    Seeking,
-    Granted,
-    Placed,
-    Running,
+enum Course {
+    /// It does.
+    Under,
+    /// It begins at this moment.
+    Resting(Timestamp),
     /// No further attempt is made: whoever owns the task ends it.
     Stranded,
 }
@@ -188,11 +124,21 @@ enum Phase {
 pub struct TaskRunner {
     init: TaskInit,
     status: TaskStatus,
+    /// The farthest step, which is shown.
     step: Step,
     attempt: u32,
-    phase: Phase,
-    /// When this attempt entered its phase first.
-    phase_since: Timestamp,
+    /// Where the present attempt stands.
+    at: Step,
+    course: Course,
+    /// When each step was entered first since the last placement; empty if no clock runs.
+    entered: BTreeMap<Step, Timestamp>,
+    polls: Polls,
+    /// Retries since a step after the one that failed was entered.
+    retries: u32,
+    /// The step that failed last.
+    failed_at: Step,
+    /// How many sizes below the default one it looks for now.
+    smaller: u32,
     created_at: Timestamp,
     in_progress_at: Option<Timestamp>,
     /// The last sign of life: in no row.
@@ -206,59 +152,59 @@ impl TaskRunner {
     }
 
     fn workspace(&self, turn: &Turn<Self>) -> String {
-        format!("{}~w{}", turn.id().name(), self.attempt)
+        Self::workspace_of(self.attempt, turn)
     }
 
-    fn enter(&mut self, phase: Phase, now: Timestamp) {
-        if self.phase != phase {
-            self.phase = phase;
-            self.phase_since = now;
+    fn workspace_of(attempt: u32, turn: &Turn<Self>) -> String {
+        format!("{}~w{attempt}", turn.id().name())
+    }
+
+    /// The session in the workspace of the present attempt.
+    fn session(&self, turn: &Turn<Self>) -> String {
+        format!("{}~s", self.workspace(turn))
+    }
+
+    /// Goes on to a step; within an attempt this is forward only, and again is not at all.
+    fn enter(&mut self, step: Step, now: Timestamp) {
+        if step <= self.at {
+            return;
         }
-        let (status, step) = match phase {
-            Phase::Seeking | Phase::Stranded => (TaskStatus::Queued, Step::NodeSelection),
-            Phase::Granted => (TaskStatus::Delegated, Step::NodeProvisioning),
-            Phase::Placed => (TaskStatus::Delegated, Step::WorkspaceCreation),
-            Phase::Running => (TaskStatus::InProgress, Step::Running),
-        };
+        self.at = step;
+        if step > self.failed_at {
+            self.retries = 0;
+        }
+        if !self.is_external() {
+            self.entered.entry(step).or_insert(now);
+        }
+        self.polls = Polls { n: 0, last_at: now };
         // Forward only: a new attempt does not move a task back.
         self.step = self.step.max(step);
-        self.status = self.status.max(status);
+        self.status = self.status.max(step.status());
     }
 
+    /// Begins the present attempt; the one before it left this workspace behind.
     fn seek(&mut self, left: Option<String>, turn: &mut Turn<Self>) {
-        self.phase_since = turn.now();
-        self.enter(Phase::Seeking, turn.now());
-        self.node.clone_from(&self.init.spec.place.node);
+        let now = turn.now();
+        self.course = Course::Under;
+        self.at = Step::NodeSelection;
+        if !self.is_external() {
+            // The first answer is waited for anew: it is to this search.
+            self.entered.insert(Step::NodeSelection, now);
+        }
+        self.polls = Polls { n: 0, last_at: now };
+        let place = self.init.spec.place.clone();
+        let held = std::mem::replace(&mut self.node, place.node.clone());
         let Some(owner) = turn.parent().map(|owner| owner.id.clone()) else { return };
         let seek = Seek {
             task: turn.id().clone(),
             workspace: self.workspace(turn),
-            place: self.init.spec.place.clone(),
+            place,
             tenure: self.init.spec.tenure,
             left,
+            held,
+            smaller: self.smaller,
         };
         turn.send::<Owner, _>(&owner, &seek);
-    }
-
-    /// The placement is lost: another attempt, or the end.
-    fn lose(&mut self, why: &str, turn: &mut Turn<Self>) {
-        let left = self.workspace(turn);
-        turn.event("placement_lost", format!("attempt {}: {why}", self.attempt));
-        if self.attempt < self.init.terms.attempts_max {
-            self.attempt += 1;
-            self.seek(Some(left), turn);
-        } else {
-            self.strand("placement", turn);
-        }
-    }
-
-    /// No attempt is left: a managed task fails, of another its owner decides.
-    fn strand(&mut self, class: &str, turn: &mut Turn<Self>) {
-        if self.is_external() {
-            self.enter(Phase::Stranded, turn.now());
-        } else {
-            self.end(&TaskEnd::Failed { class: class.to_owned() }, "placement", turn);
-        }
     }
 
     /// Its last status, and its destruction in the same turn.
@@ -272,43 +218,90 @@ impl TaskRunner {
         turn.destroy(why, by);
     }
 
-    fn dues(&self) -> Vec<(Timestamp, TaskDue)> {
-        if self.is_external() || self.status.is_terminal() {
+    fn release(&self, workspace: String, turn: &mut Turn<Self>) {
+        if let Some(owner) = turn.parent().map(|owner| owner.id.clone()) {
+            let release = Release { workspace, node: self.node.clone() };
+            turn.send::<Owner, _>(&owner, &release);
+        }
+    }
+
+    /// What may move or end it, but for silence: read off what moves only when its step does.
+    fn bounds(&self) -> Vec<(Timestamp, TaskDue)> {
+        if self.status.is_terminal() {
             return Vec::new();
         }
-        let (terms, since) = (&self.init.terms, self.phase_since);
-        let mut dues = vec![(self.created_at + terms.absolute, TaskDue::Absolute)];
-        match self.phase {
-            // Who waits for one certain node waits for that node and not for capacity.
-            Phase::Seeking if self.init.spec.place.node.is_some() => {
-                dues.push((since + terms.node + terms.dispatch, TaskDue::Node));
-            }
-            Phase::Seeking => dues.push((since + terms.capacity, TaskDue::Capacity)),
-            Phase::Granted => dues.push((since + terms.node + terms.dispatch, TaskDue::Node)),
-            Phase::Placed => dues.push((since + terms.workspace, TaskDue::Workspace)),
-            Phase::Running | Phase::Stranded => {}
+        let mut bounds = Vec::new();
+        if let Course::Resting(until) = self.course {
+            bounds.push((until, TaskDue::Retry));
+        }
+        if self.is_external() {
+            return bounds;
+        }
+        let terms = &self.init.terms;
+        bounds.push((self.created_at + terms.absolute, TaskDue::Absolute));
+        if let (Some(since), Some(bound)) = (self.entered.get(&self.at), terms.bound(self.at)) {
+            bounds.push((*since + bound, TaskDue::Step(self.at)));
         }
         if let Some(at) = self.in_progress_at {
-            dues.push((at + terms.hard, TaskDue::Hard));
-            let soft = (at + terms.soft).max(self.alive_at + terms.silence);
-            dues.push((soft, TaskDue::Soft));
+            bounds.push((at + terms.hard, TaskDue::Hard));
         }
+        bounds
+    }
+
+    /// From when on silence is held against it, as the row says: without its signs of life.
+    fn soft_at(&self) -> Option<Timestamp> {
+        if self.is_external() || self.status.is_terminal() {
+            return None;
+        }
+        self.in_progress_at.map(|at| at + self.init.terms.soft)
+    }
+
+    /// What may move or end it.
+    fn dues(&self) -> Vec<(Timestamp, TaskDue)> {
+        let mut dues = self.bounds();
+        let silent_at = self.alive_at + self.init.terms.silence;
+        dues.extend(self.soft_at().map(|at| (at.max(silent_at), TaskDue::Soft)));
         dues
     }
 
-    fn act(&mut self, due: TaskDue, by: &str, turn: &mut Turn<Self>) {
-        let class = format!("timeout {}", due.name());
-        self.end(&TaskEnd::Failed { class }, by, turn);
+    /// When it asks next: no more than the second means to a message that went astray.
+    fn poll_at(&self) -> Option<Timestamp> {
+        if self.is_external() || self.status.is_terminal() || self.course != Course::Under {
+            return None;
+        }
+        let pace = self.init.terms.pace(self.at)?;
+        Some(self.polls.last_at + pace.wait(self.polls.n))
     }
 
-    /// Whether news is of the present attempt; what is not changes nothing.
-    fn is_current(&self, workspace: &str, turn: &mut Turn<Self>) -> bool {
-        let is_current = self.workspace(turn) == workspace && self.phase != Phase::Stranded;
-        if !is_current {
-            turn.event("late", format!("news of {workspace}, in attempt {}", self.attempt));
+    fn poll(&mut self, turn: &mut Turn<Self>) {
+        let n = self.polls.n.saturating_add(1);
+        self.polls = Polls { n, last_at: turn.now() };
+        let ask = Ask { task: turn.id().clone(), workspace: self.workspace(turn), step: self.at };
+        let node = self.node.as_ref().and_then(|node| node_id(node));
+        match (node, turn.parent().map(|owner| owner.id.clone())) {
+            (Some(node), _) => turn.send::<Node, _>(&node, &ask),
+            (None, Some(owner)) => turn.send::<Owner, _>(&owner, &ask),
+            (None, None) => {}
         }
-        is_current
     }
+
+    fn act(&mut self, due: TaskDue, by: &str, turn: &mut Turn<Self>) {
+        match due {
+            TaskDue::Poll => self.poll(turn),
+            TaskDue::Retry => {
+                let left = Self::workspace_of(self.attempt - 1, turn);
+                self.seek(Some(left), turn);
+            }
+            TaskDue::Step(_) | TaskDue::Soft | TaskDue::Hard | TaskDue::Absolute => {
+                let class = format!("timeout {}", due.name());
+                self.end(&TaskEnd::Failed { class }, by, turn);
+            }
+        }
+    }
+}
+
+fn node_id(name: &str) -> Option<sexton_core::ActorId> {
+    sexton_core::ActorId::new(Node::KIND, name).ok()
 }
 
 impl Actor for TaskRunner {
@@ -326,8 +319,13 @@ impl Actor for TaskRunner {
             status: TaskStatus::Queued,
             step: Step::NodeSelection,
             attempt: 1,
-            phase: Phase::Seeking,
-            phase_since: now,
+            at: Step::NodeSelection,
+            course: Course::Under,
+            entered: BTreeMap::new(),
+            polls: Polls { n: 0, last_at: now },
+            retries: 0,
+            failed_at: Step::NodeSelection,
+            smaller: 0,
             created_at: now,
             in_progress_at: None,
             alive_at: now,
@@ -338,9 +336,11 @@ impl Actor for TaskRunner {
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<Granted>().message::<Placed>().message::<WorkspaceReady>();
+        on.message::<Waits>().message::<Granted>().message::<Placed>();
+        on.message::<WorkspaceReady>().message::<SessionStarted>().message::<SessionEnded>();
         on.message::<NotPlaced>().message::<Vacated>();
         on.message::<Progress>().message::<EndTask>().message::<Expire>();
+        on.message::<Bereaved>();
     }
 
     fn status(&self) -> Self::Status {
@@ -356,13 +356,17 @@ impl Actor for TaskRunner {
             Some(node) => row.text("node", node),
             None => row,
         };
-        let next = due::earliest(&self.dues());
-        due::shown(row, next.map(|(at, due)| (at, due.name())))
+        let mut bounds = self.bounds();
+        bounds.extend(self.soft_at().map(|at| (at, TaskDue::Soft)));
+        due::shown(row, due::earliest(&bounds).map(|(at, due)| (at, due.name())))
     }
 
     fn deadlines(&self, due: &mut Deadlines<Self::Deadline>) {
         for (at, what) in self.dues() {
             due.at(at, what);
+        }
+        if let Some(at) = self.poll_at() {
+            due.at(at, TaskDue::Poll);
         }
     }
 
@@ -371,69 +375,14 @@ impl Actor for TaskRunner {
         Ok(())
     }
 
+    /// However it ends: its place and what it claimed are free, and its workspace stops.
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
-        if let Some(owner) = turn.parent().map(|owner| owner.id.clone()) {
-            let release = Release { workspace: self.workspace(turn), node: self.node.clone() };
-            turn.send::<Owner, _>(&owner, &release);
+        self.release(self.workspace(turn), turn);
+        let node = self.node.as_ref().filter(|_| !self.is_external());
+        if let Some(node) = node.and_then(|node| node_id(node)) {
+            let task = turn.id().clone();
+            turn.send::<Node, _>(&node, &Disclaim { task });
         }
-    }
-}
-
-impl Handler<Granted> for TaskRunner {
-    fn handle(&mut self, message: Granted, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.is_current(&message.workspace, turn) && self.phase == Phase::Seeking {
-            self.enter(Phase::Granted, turn.now());
-            self.node = Some(message.node);
-        }
-        Ok(())
-    }
-}
-
-impl Handler<Placed> for TaskRunner {
-    fn handle(&mut self, message: Placed, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.is_current(&message.workspace, turn) {
-            if matches!(self.phase, Phase::Seeking | Phase::Granted) {
-                self.enter(Phase::Placed, turn.now());
-            }
-            self.node = Some(message.node);
-        }
-        Ok(())
-    }
-}
-
-impl Handler<WorkspaceReady> for TaskRunner {
-    fn handle(&mut self, message: WorkspaceReady, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.is_current(&message.workspace, turn) {
-            let now = turn.now();
-            self.enter(Phase::Running, now);
-            self.in_progress_at.get_or_insert(now);
-            self.alive_at = now;
-        }
-        Ok(())
-    }
-}
-
-impl Handler<NotPlaced> for TaskRunner {
-    fn handle(&mut self, message: NotPlaced, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if !self.is_current(&message.workspace, turn) {
-            return Ok(());
-        }
-        if self.init.spec.place.node.is_some() {
-            turn.event("node_gone", message.why);
-            self.strand("node gone", turn);
-        } else {
-            self.lose(&message.why, turn);
-        }
-        Ok(())
-    }
-}
-
-impl Handler<Vacated> for TaskRunner {
-    fn handle(&mut self, message: Vacated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.is_current(&message.workspace, turn) {
-            self.lose(&message.why, turn);
-        }
-        Ok(())
     }
 }
 
@@ -447,8 +396,12 @@ impl Handler<Progress> for TaskRunner {
 impl Handler<EndTask> for TaskRunner {
     /// Whoever owns it decides, whatever its status.
     fn handle(&mut self, message: EndTask, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
-        self.end(&message.end, &message.caller.owner, turn);
+        let EndTask { caller, end, .. } = message;
+        caller.may_command(&self.init.owner)?;
+        if caller.role == Role::Operator {
+            turn.event("operator", format!("{} end_task", caller.owner));
+        }
+        self.end(&end, &caller.owner, turn);
         Ok(())
     }
 }

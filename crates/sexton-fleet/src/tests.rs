@@ -5,8 +5,32 @@
 //! decides about ends when he says so and not before.
 
 mod harness;
+mod stage;
 mod nodes;
 mod tasks;
 mod external;
 mod nets;
 mod restarts;
+mod machines;
+mod claims;
+mod placements;
+mod workspaces;
+mod sessions;
+mod passes;
+mod harness_towns;
+mod towns;
+mod town_containers;
+mod town_agents;
+mod town_ends;
+mod town_nets;
+mod sandbox_stories;
+mod sandboxes;
+mod races;
+mod credit;
+mod workers;
+mod sandbox_index;
+mod coverage;
+mod steps;
+mod retries;
+mod selection;
+mod policies;

@@ -1,23 +1,44 @@
 //! A workspace on a node: made, used, stopped and deleted by the agent of the node's machine.
 //!
+//! ```text
+//! creating --> running <--> recovery       any of them --> stopping --> stopped
+//!    ^            ^                                  any of them --> error
+//!    |            +--> sleeping
+//!    +---- stopped, error, sleeping        only with a place on the node, which it asks for
+//! ```
+//!
 //! It is the status that counts and not the way that led there: whoever stops it, entering
-//! `stopped` sets the deletion's deadline. A workspace whose task has not ended is in use, and
-//! never idle.
+//! `stopped` sets the deletion's deadline, and leaving it takes that away. A workspace whose task
+//! has not ended is in use, and never idle; nor is one whose session gives signs of life.
 
-use std::time::Duration;
+mod spec;
+mod commands;
+mod sessions;
+mod asked;
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{
-    Actor, ActorId, ActorRef, Deadlines, Handler, Handlers, Message, Outcome, Refusal, Row, Status,
+    Actor, ActorId, Deadlines, Gone, Handler, Handlers, Message, Outcome, Refusal, Row, Status,
     Timestamp, Turn,
 };
 
+use crate::asks::Ask;
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
-use crate::placement::{Wish, WorkspaceReady};
-use crate::policy::Policy;
+use crate::placement::{StartSession, WorkspaceReady};
+use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
+
+pub use self::commands::{Made, NotSeated, Orphaned, Recover, Restart, Seated, Sleep, Touch, Wake};
+pub use self::sessions::{OpenSession, SessionNews};
+pub use self::spec::{
+    AgentAnswer, AgentEffect, WorkspaceDue, WorkspaceEnd, WorkspaceInit, WorkspaceSpec,
+    WorkspaceTerms,
+};
+
+use self::commands::Returning;
+use self::sessions::Open;
 
 sexton_core::lifecycle! {
     /// What a workspace can be.
@@ -39,104 +60,6 @@ sexton_core::lifecycle! {
     }
 }
 
-/// What somebody wants who asks for a workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkspaceSpec {
-    /// Who decides when it ends.
-    pub tenure: Tenure,
-    /// Where.
-    pub place: Wish,
-}
-
-/// How long a workspace may do what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkspaceTerms {
-    /// Be made.
-    pub creating: Duration,
-    /// Be idle.
-    pub idle: Duration,
-    /// Take to stop.
-    pub stopping: Duration,
-    /// Be kept when it is stopped.
-    pub stopped: Duration,
-    /// Be kept when it failed.
-    pub error: Duration,
-    /// Sleep.
-    pub sleeping: Duration,
-}
-
-impl WorkspaceTerms {
-    /// The terms of a policy.
-    pub fn of(policy: &Policy) -> Self {
-        Self {
-            creating: policy.workspace_creating_timeout,
-            idle: policy.workspace_idle_timeout,
-            stopping: policy.workspace_stopping_timeout,
-            stopped: policy.workspace_stopped_ttl,
-            error: policy.workspace_error_ttl,
-            sleeping: policy.workspace_sleeping_ttl,
-        }
-    }
-}
-
-/// What a workspace begins with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WorkspaceInit {
-    /// Whose it is.
-    pub owner: String,
-    /// The life of the node that it is on.
-    pub node: ActorRef,
-    /// The task that it is for.
-    pub task: Option<ActorId>,
-    /// Who decides when it ends.
-    pub tenure: Tenure,
-    /// How long it may do what.
-    pub terms: WorkspaceTerms,
-}
-
-/// Work for the agent of the node's machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AgentEffect {
-    /// Make the workspace; done when it runs.
-    Create {
-        /// The node.
-        node: ActorRef,
-    },
-    /// Stop what runs in it.
-    Stop {
-        /// The node.
-        node: ActorRef,
-    },
-    /// Delete its files. No such thing is done.
-    Delete {
-        /// The node.
-        node: ActorRef,
-    },
-}
-
-/// What the agent answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AgentAnswer {
-    /// It runs.
-    Created,
-    /// It is stopped.
-    Stopped,
-    /// It is gone.
-    Deleted,
-}
-
-/// How a workspace ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WorkspaceEnd {
-    /// Stopped; deleted when its time has passed.
-    Stop,
-    /// Destroyed at once.
-    Destroy {
-        /// Why: `deleted`, `failed: <class>`, `cancelled`.
-        why: String,
-    },
-}
-
 /// From its node: the workspace is not needed any more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct End {
@@ -149,74 +72,49 @@ impl Message for End {
     type Reply = ();
 }
 
-/// Somebody used it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Touch;
-
-impl Message for Touch {
-    const NAME: &'static str = "touch";
-    type Reply = ();
-}
-
-/// What a workspace's deadlines mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WorkspaceDue {
-    /// It took too long to be made.
-    Creating,
-    /// Nobody used it.
-    Idle,
-    /// It took too long to stop.
-    Stopping,
-    /// It was stopped long enough.
-    Stopped,
-    /// It was in error long enough.
-    Error,
-    /// It slept long enough.
-    Sleeping,
-}
-
-impl WorkspaceDue {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Creating => "creating",
-            Self::Idle => "idle",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Error => "error",
-            Self::Sleeping => "sleeping",
-        }
-    }
-}
-
 /// A workspace.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Workspace {
     init: WorkspaceInit,
     status: WorkspaceStatus,
+    created_at: Timestamp,
     /// When it entered its status.
     since: Timestamp,
     /// When somebody used it last.
     active_at: Timestamp,
+    /// When its user touched it last.
+    touched_at: Option<Timestamp>,
+    /// When its node was told of its use last.
+    told_at: Timestamp,
+    /// How often it was made: what an earlier making brings changes nothing.
+    run: u32,
+    /// What it asked its node for a place for, and when.
+    returning: Option<(Returning, Timestamp)>,
+    /// The session that is open, of which there is at most one.
+    session: Option<Open>,
 }
 
 impl Workspace {
     fn enter(&mut self, status: WorkspaceStatus, now: Timestamp) {
         self.status = status;
         self.since = now;
+        self.returning = None;
     }
 
-    fn dues(&self) -> Vec<(Timestamp, WorkspaceDue)> {
+    /// What is due, and when: none of it moves with a sign of life.
+    pub(crate) fn dues(&self) -> Vec<(Timestamp, WorkspaceDue)> {
         if self.init.tenure == Tenure::External {
             return Vec::new();
         }
         let terms = self.init.terms;
+        if let Some((_, asked_at)) = self.returning {
+            // Asked in time is in time: the answer of the node is under way.
+            return vec![(asked_at + terms.creating, WorkspaceDue::Returning)];
+        }
         let due = match self.status {
             WorkspaceStatus::Creating => (self.since + terms.creating, WorkspaceDue::Creating),
             WorkspaceStatus::Running | WorkspaceStatus::Recovery => {
-                if self.init.task.is_some() {
-                    return Vec::new();
-                }
-                (self.active_at + terms.idle, WorkspaceDue::Idle)
+                return self.active_due().into_iter().collect();
             }
             WorkspaceStatus::Sleeping => (self.since + terms.sleeping, WorkspaceDue::Sleeping),
             WorkspaceStatus::Stopping => (self.since + terms.stopping, WorkspaceDue::Stopping),
@@ -224,6 +122,18 @@ impl Workspace {
             WorkspaceStatus::Error => (self.since + terms.error, WorkspaceDue::Error),
         };
         vec![due]
+    }
+
+    fn active_due(&self) -> Option<(Timestamp, WorkspaceDue)> {
+        let terms = self.init.terms;
+        match (&self.init.task, self.init.task_tenure) {
+            (Some(_), Tenure::External) => None,
+            // No task that the fleet may end is older than that: nobody has stopped this one.
+            (Some(_), Tenure::Managed) => {
+                Some((self.created_at + terms.task + terms.idle, WorkspaceDue::Orphaned))
+            }
+            (None, _) => Some((self.idle_since()? + terms.idle, WorkspaceDue::Idle)),
+        }
     }
 
     fn is_active(&self) -> bool {
@@ -245,34 +155,46 @@ impl Workspace {
         turn.send::<Node, _>(&node, &WorkspaceChanged { workspace, why });
     }
 
-    fn stop(&mut self, turn: &mut Turn<Self>) {
+    fn stop(&mut self, why: &str, turn: &mut Turn<Self>) {
+        self.lose_session(why, turn);
         self.enter(WorkspaceStatus::Stopping, turn.now());
         turn.effect(&AgentEffect::Stop { node: self.init.node.clone() });
     }
 
     fn fail(&mut self, why: &str, turn: &mut Turn<Self>) {
+        self.lose_session(why, turn);
         self.enter(WorkspaceStatus::Error, turn.now());
         turn.event("failed", why);
         self.tell_node(why, turn);
     }
 
-    fn act(&mut self, due: WorkspaceDue, turn: &mut Turn<Self>) {
+    fn act(&mut self, due: WorkspaceDue, by: &str, turn: &mut Turn<Self>) {
         match due {
             WorkspaceDue::Creating => self.fail("failed: timeout creating", turn),
-            WorkspaceDue::Idle => {
-                self.tell_node("idle", turn);
-                self.stop(turn);
+            WorkspaceDue::Idle | WorkspaceDue::Orphaned => {
+                self.tell_node(due.name(), turn);
+                self.init.task = None;
+                self.stop(due.name(), turn);
+            }
+            WorkspaceDue::Returning => {
+                self.returning = None;
+                turn.event("not_returned", "the node did not answer");
             }
             WorkspaceDue::Stopping
             | WorkspaceDue::Stopped
             | WorkspaceDue::Error
-            | WorkspaceDue::Sleeping => turn.destroy(due.name(), "deadline"),
+            | WorkspaceDue::Sleeping => turn.destroy(due.name(), by),
         }
     }
 
-    fn created(&mut self, turn: &mut Turn<Self>) {
-        if self.status != WorkspaceStatus::Creating {
-            turn.event("late", "it was made when nobody wanted it any more");
+    /// The making with this number ended well.
+    fn created(&mut self, run: u32, turn: &mut Turn<Self>) {
+        let is_known = self.status == WorkspaceStatus::Running && run == self.run;
+        if is_known {
+            return;
+        }
+        if self.status != WorkspaceStatus::Creating || run != self.run {
+            turn.event("late", format!("made as {run}, and is {}", self.status.name()));
             return;
         }
         self.enter(WorkspaceStatus::Running, turn.now());
@@ -280,6 +202,24 @@ impl Workspace {
         if let Some(task) = &self.init.task {
             let workspace = turn.id().name().to_owned();
             turn.send::<TaskRunner, _>(task, &WorkspaceReady { workspace });
+        }
+    }
+
+    fn not_created(&mut self, run: u32, class: &str, turn: &mut Turn<Self>) {
+        let why = format!("failed: {class}");
+        if self.status != WorkspaceStatus::Creating || run != self.run {
+            turn.event("late", why);
+        } else if self.init.tenure == Tenure::External {
+            turn.destroy(why, "agent");
+        } else {
+            self.fail(&why, turn);
+        }
+    }
+
+    /// The agent could not do what the status says: it is not what it seems to be.
+    fn not_done(&mut self, of: WorkspaceStatus, class: &str, turn: &mut Turn<Self>) {
+        if self.status == of {
+            self.fail(&format!("failed: {class}"), turn);
         }
     }
 }
@@ -293,13 +233,29 @@ impl Actor for Workspace {
     type Answer = AgentAnswer;
 
     fn create(init: Self::Init, turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        turn.effect(&AgentEffect::Create { node: init.node.clone() });
+        turn.effect(&AgentEffect::Create { node: init.node.clone(), run: 1 });
         let now = turn.now();
-        Ok(Self { init, status: WorkspaceStatus::Creating, since: now, active_at: now })
+        Ok(Self {
+            init,
+            status: WorkspaceStatus::Creating,
+            created_at: now,
+            since: now,
+            active_at: now,
+            touched_at: None,
+            told_at: now,
+            run: 1,
+            returning: None,
+            session: None,
+        })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<End>().message::<Touch>().message::<Expire>();
+        on.message::<End>().message::<Touch>().message::<Expire>().message::<Orphaned>();
+        on.message::<Made>().message::<Seated>().message::<NotSeated>();
+        on.message::<Restart>().message::<Sleep>().message::<Wake>().message::<Recover>();
+        on.message::<StartSession>().message::<OpenSession>().message::<SessionNews>();
+        on.message::<Bereaved>();
+        on.message::<Ask>();
     }
 
     fn status(&self) -> Self::Status {
@@ -314,6 +270,10 @@ impl Actor for Workspace {
             Some(task) => row.text("task", task.name()),
             None => row,
         };
+        let row = match &self.session {
+            Some(open) => row.text("session", open.name.as_str()),
+            None => row,
+        };
         let next = due::earliest(&self.dues());
         due::shown(row, next.map(|(at, due)| (at, due.name())))
     }
@@ -325,7 +285,7 @@ impl Actor for Workspace {
     }
 
     fn on_deadline(&mut self, due: Self::Deadline, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        self.act(due, turn);
+        self.act(due, "deadline", turn);
         Ok(())
     }
 
@@ -336,35 +296,51 @@ impl Actor for Workspace {
         turn: &mut Turn<Self>,
     ) -> Result<(), Refusal> {
         match (effect, outcome) {
-            (AgentEffect::Create { .. }, Outcome::Done(_)) => self.created(turn),
-            (AgentEffect::Create { .. }, Outcome::Failed(failure)) => {
-                let why = format!("failed: {}", failure.class);
-                if self.status != WorkspaceStatus::Creating {
-                    turn.event("late", why);
-                } else if self.init.tenure == Tenure::External {
-                    turn.destroy(why, "agent");
-                } else {
-                    self.fail(&why, turn);
-                }
+            (AgentEffect::Create { run, .. }, Outcome::Done(_)) => self.created(*run, turn),
+            (AgentEffect::Create { run, .. }, Outcome::Failed(failure)) => {
+                self.not_created(*run, &failure.class, turn);
             }
             (AgentEffect::Stop { .. }, Outcome::Done(_)) => {
                 if self.status == WorkspaceStatus::Stopping {
                     self.enter(WorkspaceStatus::Stopped, turn.now());
                 }
             }
-            (AgentEffect::Stop { .. }, Outcome::Failed(failure)) => {
-                if self.status == WorkspaceStatus::Stopping {
-                    self.enter(WorkspaceStatus::Error, turn.now());
-                    turn.event("failed", format!("failed: {}", failure.class));
+            (AgentEffect::Recover { .. }, Outcome::Done(_)) => {
+                if self.status == WorkspaceStatus::Recovery {
+                    self.enter(WorkspaceStatus::Running, turn.now());
                 }
             }
-            (AgentEffect::Delete { .. }, Outcome::Done(_) | Outcome::Failed(_)) => {}
+            (AgentEffect::Stop { .. }, Outcome::Failed(failure)) => {
+                self.not_done(WorkspaceStatus::Stopping, &failure.class, turn);
+            }
+            (AgentEffect::Sleep { .. }, Outcome::Failed(failure)) => {
+                self.not_done(WorkspaceStatus::Sleeping, &failure.class, turn);
+            }
+            (AgentEffect::Wake { .. }, Outcome::Failed(failure)) => {
+                self.not_done(WorkspaceStatus::Running, &failure.class, turn);
+            }
+            (AgentEffect::Recover { .. }, Outcome::Failed(failure)) => {
+                self.not_done(WorkspaceStatus::Recovery, &failure.class, turn);
+            }
+            (AgentEffect::Sleep { .. } | AgentEffect::Wake { .. }, Outcome::Done(_))
+            | (AgentEffect::Delete { .. }, Outcome::Done(_) | Outcome::Failed(_)) => {}
         }
         Ok(())
     }
 
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
+        self.forget_session("its workspace was destroyed", turn);
         turn.effect(&AgentEffect::Delete { node: self.init.node.clone() });
+    }
+
+    fn on_child_gone(
+        &mut self,
+        child: &ActorId,
+        end: &Gone,
+        turn: &mut Turn<Self>,
+    ) -> Result<(), Refusal> {
+        self.session_gone(child, end, turn);
+        Ok(())
     }
 }
 
@@ -376,20 +352,11 @@ impl Handler<End> for Workspace {
         match message.end {
             WorkspaceEnd::Destroy { why } => turn.destroy(why, "owner"),
             WorkspaceEnd::Stop if self.is_active() || self.status == WorkspaceStatus::Sleeping => {
-                self.stop(turn);
+                self.stop("stopped", turn);
             }
-            WorkspaceEnd::Stop => {}
+            // Whoever stops it after he asked for its return does not want it back.
+            WorkspaceEnd::Stop => self.returning = None,
         }
-        Ok(())
-    }
-}
-
-impl Handler<Touch> for Workspace {
-    fn handle(&mut self, _message: Touch, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if !self.is_active() {
-            return Err(Refusal::new(format!("the workspace is {}", self.status.name())));
-        }
-        self.active_at = turn.now();
         Ok(())
     }
 }
@@ -399,7 +366,7 @@ impl Handler<Expire> for Workspace {
         let Some(due) = due::overdue(&self.dues(), turn.now()) else {
             return Err(Refusal::new(format!("nothing is due: {}", message.why)));
         };
-        self.act(due, turn);
+        self.act(due, "sweep", turn);
         Ok(())
     }
 }

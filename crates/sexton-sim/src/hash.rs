@@ -29,6 +29,9 @@ impl Hasher {
             self.add(&write.key);
             self.add(write.value.as_deref().unwrap_or(b"-"));
         }
+        for event in turned.batch.iter().flat_map(|batch| &batch.events) {
+            self.add(event);
+        }
     }
 
     /// The hash so far, as 32 hexadecimal digits: half of SHA-256, enough to tell runs apart.

@@ -86,7 +86,15 @@ fn write(store: &dyn Store, group: u64, commits: u64) -> Result<(), Error> {
         let fence = fences.get_mut(usize::from(id.shard().number())).expect("every shard");
         let (shard, expected, order) = (id.shard(), fence.sequence, commit);
         let at = Timestamp::from_millis(0);
-        store.submit(Batch { shard, epoch: fence.epoch, expected, at, order, writes })?;
+        store.submit(Batch {
+            shard,
+            epoch: fence.epoch,
+            expected,
+            at,
+            order,
+            writes,
+            events: Vec::new(),
+        })?;
         fence.sequence = Sequence(expected.0 + 1);
         if commit % group == group - 1 {
             store.flush()?;

@@ -26,6 +26,7 @@
 //! check_all(&|| Box::new(Memory::default()));
 //! ```
 
+mod log;
 mod model;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use sexton_core::key::Key;
 use sexton_core::{
-    Batch, Epoch, ErrorKind, Fence, Position, Sequence, Shard, Store, Timestamp, Write,
+    Batch, Cursor, Epoch, ErrorKind, Fence, Position, Sequence, Shard, Store, Timestamp, Write,
 };
 
 /// One place in which a store lies, empty at first.
@@ -66,6 +67,10 @@ pub const CASES: &[Case] = &[
     ("what was flushed is there when opened again", reopens),
     ("what was closed is there when opened again", closes),
     ("records of any length are kept", large_records),
+    ("events are numbered in the order of their batches, and read when durable", log::numbered),
+    ("the log goes on when opened again, and what was lost has no number", log::goes_on),
+    ("a trimmed log says where it begins, and never begins again", log::trimmed),
+    ("a long log is trimmed whole", log::trimmed_whole),
     ("many operations leave what a map would hold", model::many_operations),
     ("several threads share a store", threads),
     ("after a failed flush everything is refused", refuses_after_failure),
@@ -115,7 +120,18 @@ impl Owner {
         let expected = fence.sequence;
         fence.sequence = Sequence(expected.0 + 1);
         let at = Timestamp::from_millis(i64::try_from(self.order).unwrap_or(i64::MAX));
-        Batch { shard, epoch: fence.epoch, expected, at, order: self.order, writes }
+        let (epoch, order, events) = (fence.epoch, self.order, Vec::new());
+        Batch { shard, epoch, expected, at, order, writes, events }
+    }
+
+    /// Submits the next batch of a shard, with events.
+    ///
+    /// # Panics
+    ///
+    /// If the store refuses it.
+    pub fn publish(&mut self, shard: u16, writes: Vec<Write>, events: Vec<Vec<u8>>) -> Position {
+        let batch = Batch { events, ..self.batch(Shard::new(shard), writes) };
+        self.store.submit(batch).expect("the owner's next batch is taken")
     }
 
     /// Submits the next batch of a shard.
@@ -124,8 +140,7 @@ impl Owner {
     ///
     /// If the store refuses it.
     pub fn submit(&mut self, shard: u16, writes: Vec<Write>) -> Position {
-        let batch = self.batch(Shard::new(shard), writes);
-        self.store.submit(batch).expect("the owner's next batch is taken")
+        self.publish(shard, writes, Vec::new())
     }
 }
 
@@ -357,7 +372,8 @@ fn threads(subject: &dyn Subject) {
             let writes = vec![put(format!("{shard}"), format!("{sequence}"))];
             let (at, order) = (Timestamp::ZERO, sequence);
             let (shard, expected) = (Shard::new(shard), Sequence(sequence));
-            let batch = Batch { shard, epoch: fence.epoch, expected, at, order, writes };
+            let (epoch, events) = (fence.epoch, vec![log::event(shard.number(), sequence)]);
+            let batch = Batch { shard, epoch, expected, at, order, writes, events };
             let position = store.submit(batch).expect("each thread owns a shard");
             if sequence % 10 == 0 {
                 let flushed = store.flush().expect("flushes");
@@ -371,7 +387,8 @@ fn threads(subject: &dyn Subject) {
         }
     });
     store.flush().expect("flushes");
-    assert_eq!(scan(&store, "", "", 9), ["0=199", "1=199", "2=199", "3=199"]);
+    assert_eq!(scan(&store, "", "4", 9), ["0=199", "1=199", "2=199", "3=199"]);
+    log::check_orders(&store, 4, 200);
 }
 
 fn refuses_after_failure(subject: &dyn Subject) {
@@ -390,6 +407,8 @@ fn refuses_after_failure(subject: &dyn Subject) {
         ("scan", store.scan(b"", b"", 1).err()),
         ("flush", store.flush().err()),
         ("claim", store.claim().err()),
+        ("log", store.log().err()),
+        ("trim_log", store.trim_log(Cursor(0)).err()),
         ("close", store.close().err()),
     ];
     for (call, error) in refusals {

@@ -89,6 +89,48 @@ impl Disk for RealDisk {
     }
 }
 
+/// A real directory in which nothing is ever changed.
+#[derive(Debug)]
+pub(crate) struct ReadOnlyDisk(RealDisk);
+
+impl ReadOnlyDisk {
+    /// The directory at `path`.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(RealDisk::new(path))
+    }
+}
+
+impl Disk for ReadOnlyDisk {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path(name)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.0.names()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        // The system refuses writes to a file that is opened like this.
+        Ok(Box::new(File::open(self.path(name))?))
+    }
+
+    fn create(&self, _name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn rename(&self, _from: &str, _to: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl DiskFile for File {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())

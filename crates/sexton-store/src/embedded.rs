@@ -1,6 +1,7 @@
 //! The store on this machine's disk: a journal, an index behind it, and one directory for both.
 
 mod directory;
+mod read_only;
 mod shared;
 mod worker;
 
@@ -14,9 +15,11 @@ use std::thread::JoinHandle;
 
 use sexton_core::StoreFigures;
 use sexton_core::key::Key;
-use sexton_core::{Batch, Error, Fence, Position, Shard, Store};
+use sexton_core::log::Bounds;
+use sexton_core::{Batch, Cursor, Error, Fence, Position, Shard, Store};
 
 use crate::index::IndexKind;
+pub use read_only::{Inspection, InspectionFigures, ReadOnlyStore, inspect};
 use shared::Shared;
 
 /// How to open a store.
@@ -100,8 +103,9 @@ impl Default for Sizes {
 /// let store = EmbeddedStore::open(directory.path(), &Options::default()).expect("empty");
 /// let (shard, fence) = store.claim().expect("a disk")[0];
 /// let writes = vec![Write { key: b"k".to_vec(), value: Some(b"v".to_vec()) }];
-/// let (at, expected) = (Timestamp::ZERO, Sequence(0));
-/// store.submit(Batch { shard, epoch: fence.epoch, expected, at, order: 1, writes }).expect("ours");
+/// let (at, expected, epoch) = (Timestamp::ZERO, Sequence(0), fence.epoch);
+/// let events = Vec::new();
+/// store.submit(Batch { shard, epoch, expected, at, order: 1, writes, events }).expect("ours");
 /// store.flush().expect("a disk");
 /// drop(store);
 ///
@@ -196,6 +200,14 @@ impl Store for EmbeddedStore {
 
     fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
         self.shared.scan(start, end, limit)
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        self.shared.log()
+    }
+
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        self.shared.trim_log(up_to)
     }
 
     fn figures(&self) -> StoreFigures {

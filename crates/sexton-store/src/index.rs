@@ -7,6 +7,7 @@
 //! record of an index:  crc32:4  value        the checksum covers the key and the value
 //! ```
 
+mod copy_on_write;
 pub(crate) mod redb;
 #[cfg(feature = "sled")]
 mod sled;
@@ -16,10 +17,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Epoch, Error, ErrorKind};
+use sexton_core::log::Bounds;
+use sexton_core::{Cursor, Epoch, Error, ErrorKind};
 
 use crate::codec;
 use crate::embedded::Check;
+use crate::fault::Damage;
 use crate::fences::Fences;
 use crate::overlay::{Overlay, Records};
 
@@ -65,6 +68,8 @@ pub(crate) struct Checkpoint {
     pub(crate) generation: u64,
     /// The fences after that item.
     pub(crate) fences: Fences,
+    /// From where to where the log reached after that item.
+    pub(crate) log: Bounds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,16 +77,25 @@ struct CheckpointRecord {
     position: u64,
     generation: u64,
     epoch: Epoch,
+    log_begin: Cursor,
+    log_end: Cursor,
     shards: Vec<(u16, u64, i64, u64)>,
 }
 
 impl Checkpoint {
+    /// The checkpoint of a store in which nothing has happened.
+    pub(crate) fn beginning() -> Self {
+        Self { position: 0, generation: 1, fences: Fences::new(), log: Bounds::default() }
+    }
+
     /// The record of this checkpoint, in core's envelope.
     pub(crate) fn to_record(&self) -> Result<Vec<u8>, Error> {
         let record = CheckpointRecord {
             position: self.position,
             generation: self.generation,
             epoch: self.fences.epoch(),
+            log_begin: self.log.begin,
+            log_end: self.log.end,
             shards: self.fences.used(),
         };
         codec::seal(&record).map_err(|error| {
@@ -98,7 +112,9 @@ impl Checkpoint {
         };
         let fences = Fences::from_used(record.epoch, &record.shards)
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, message))?;
-        Ok(Self { position: record.position, generation: record.generation, fences })
+        let (begin, end) = (record.log_begin, record.log_end);
+        let log = Bounds { begin, durable: end, end };
+        Ok(Self { position: record.position, generation: record.generation, fences, log })
     }
 }
 
@@ -126,8 +142,7 @@ pub(crate) fn create(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>
         #[cfg(not(feature = "sled"))]
         IndexKind::Sled => return Err(without_sled(&path)),
     };
-    let beginning = Checkpoint { position: 0, generation: 1, fences: Fences::new() };
-    index.apply(&Overlay::default(), &beginning)?;
+    index.apply(&Overlay::default(), &Checkpoint::beginning())?;
     Ok(index)
 }
 
@@ -148,6 +163,45 @@ pub(crate) fn open(
         IndexKind::Sled => guarded(&path, || sled::SledIndex::open(&path, check).map(boxed)),
         #[cfg(not(feature = "sled"))]
         IndexKind::Sled => Err(without_sled(&path)),
+    }
+}
+
+/// Opens the index of a store that exists, and changes nothing of it.
+///
+/// redb's file is read under a layer in memory; sled, which cannot be opened without being
+/// written to, is copied to a temporary directory, which goes when the index is dropped.
+pub(crate) fn open_read_only(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>, Error> {
+    let path = directory.join(kind.file_name());
+    if !path.exists() {
+        let message = format!("the index {} is missing", path.display());
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    match kind {
+        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open_read_only(&path).map(boxed)),
+        #[cfg(feature = "sled")]
+        IndexKind::Sled => guarded(&path, || sled::SledIndex::open_copy(&path).map(boxed)),
+        #[cfg(not(feature = "sled"))]
+        IndexKind::Sled => Err(without_sled(&path)),
+    }
+}
+
+/// What is the matter with the structure of an index, as far as its library can tell; changes
+/// nothing.
+pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damage> {
+    let path = directory.join(kind.file_name());
+    match kind {
+        IndexKind::Redb if path.exists() => {
+            match guarded(&path, || redb::RedbIndex::check_read_only(&path)) {
+                Ok(true) => None,
+                Ok(false) => {
+                    let what = "has pages that do not check; an earlier checkpoint is used";
+                    Some(Damage::of(&path, what))
+                }
+                Err(error) => Some(Damage::because(&path, &error)),
+            }
+        }
+        // What is missing, and what sled finds, is told when it is opened.
+        IndexKind::Redb | IndexKind::Sled => None,
     }
 }
 

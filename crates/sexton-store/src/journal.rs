@@ -29,9 +29,9 @@ use sexton_core::{Error, ErrorKind};
 use crate::disk::{Disk, DiskFile};
 use crate::fault;
 
-pub(crate) use frame::{FRAME_HEAD_BYTES, Item, write_batch, write_claim};
+pub(crate) use frame::{FRAME_HEAD_BYTES, Item, write_batch, write_claim, write_trim};
 use frame::{FrameHead, SEGMENT_HEAD_BYTES, SegmentHead};
-pub(crate) use replay::{Start, replay};
+pub(crate) use replay::{Start, read, replay, survey};
 
 /// The most unused segments that are kept for later. Chosen: as many as one checkpoint frees.
 const SPARES_MAX: usize = 8;

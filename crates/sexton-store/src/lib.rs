@@ -18,6 +18,7 @@ pub use sexton_core::codec;
 
 mod fault;
 mod fences;
+mod log;
 pub mod memory;
 mod disk;
 mod journal;
@@ -30,6 +31,10 @@ pub mod conformance;
 #[cfg(test)]
 mod simdisk;
 
-pub use embedded::{Check, Create, EmbeddedStore, Options, Sizes};
+pub use embedded::{
+    Check, Create, EmbeddedStore, Inspection, InspectionFigures, Options, ReadOnlyStore, Sizes,
+    inspect,
+};
+pub use fault::Damage;
 pub use index::IndexKind;
 pub use memory::MemoryStore;

@@ -10,10 +10,12 @@ use std::sync::Mutex;
 
 use sexton_core::StoreFigures;
 use sexton_core::key::Key;
-use sexton_core::{Batch, Epoch, Error, ErrorKind, Fence, Position, Shard, Store};
+use sexton_core::log::Bounds;
+use sexton_core::{Batch, Cursor, Epoch, Error, ErrorKind, Fence, Position, Shard, Store};
 
 use crate::fault;
 use crate::fences::Fences;
+use crate::log;
 
 /// Holds everything in memory and forgets it when dropped.
 #[derive(Default)]
@@ -24,6 +26,7 @@ pub struct MemoryStore {
 struct Inner {
     records: BTreeMap<Key, Vec<u8>>,
     fences: Fences,
+    log: Bounds,
     last: u64,
     flushed: u64,
     /// How to take back each batch since the last flush, oldest first.
@@ -36,6 +39,8 @@ struct Inner {
 struct Undo {
     shard: Shard,
     fence: Fence,
+    /// Where the log ended before it.
+    log_end: Cursor,
     /// Key and earlier record, in the order in which they were replaced.
     replaced: Vec<(Key, Option<Vec<u8>>)>,
 }
@@ -52,6 +57,7 @@ impl Default for Inner {
         Self {
             records: BTreeMap::new(),
             fences: Fences::new(),
+            log: Bounds::default(),
             last: 0,
             flushed: 0,
             unflushed: Vec::new(),
@@ -99,8 +105,9 @@ impl MemoryStore {
     /// let store = MemoryStore::new();
     /// let (shard, fence) = store.claim().expect("memory")[0];
     /// let writes = vec![Write { key: b"k".to_vec(), value: Some(b"v".to_vec()) }];
-    /// let (at, expected) = (Timestamp::ZERO, Sequence(0));
-    /// store.submit(Batch { shard, epoch: fence.epoch, expected, at, order: 1, writes }).expect("ours");
+    /// let (at, expected, events) = (Timestamp::ZERO, Sequence(0), Vec::new());
+    /// let epoch = fence.epoch;
+    /// store.submit(Batch { shard, epoch, expected, at, order: 1, writes, events }).expect("ours");
     /// assert_eq!(store.get(b"k").expect("readable"), Some(b"v".to_vec()));
     /// store.crash(0);
     /// assert_eq!(store.get(b"k").expect("readable"), None);
@@ -113,9 +120,11 @@ impl MemoryStore {
                 replace(&mut inner.records, &mut inner.figures.bytes, key, earlier);
             }
             inner.fences.set(undo.shard, undo.fence);
+            inner.log.end = undo.log_end;
             inner.last -= 1;
         }
         inner.unflushed.clear();
+        inner.log.durable = inner.log.end;
         inner.flushed = inner.last;
         inner.failure = Failure::None;
     }
@@ -142,6 +151,7 @@ impl Inner {
         }
         self.unflushed.clear();
         self.flushed = self.last;
+        self.log.durable = self.log.end;
         Ok(Position(self.flushed))
     }
 }
@@ -182,13 +192,15 @@ impl Store for MemoryStore {
         inner.fences.check(&batch)?;
         let (shard, fence) = (batch.shard, inner.fences.fence(batch.shard));
         inner.fences.advance(&batch);
-        let mut replaced = Vec::with_capacity(batch.writes.len());
-        for write in batch.writes {
+        let log_end = inner.log.end;
+        let mut replaced = Vec::with_capacity(batch.writes.len() + batch.events.len());
+        let events = log::number(&mut inner.log, batch.events);
+        for write in batch.writes.into_iter().chain(events) {
             let key = write.key.clone();
             let bytes = &mut inner.figures.bytes;
             replaced.push((key, replace(&mut inner.records, bytes, write.key, write.value)));
         }
-        inner.unflushed.push(Undo { shard, fence, replaced });
+        inner.unflushed.push(Undo { shard, fence, log_end, replaced });
         inner.last += 1;
         inner.figures.commits += 1;
         Ok(Position(inner.last))
@@ -213,6 +225,24 @@ impl Store for MemoryStore {
         let end = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
         let range = inner.records.range::<[u8], _>((Bound::Included(start), end));
         Ok(range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        let inner = fault::lock(&self.inner);
+        inner.check()?;
+        Ok(inner.log)
+    }
+
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        let inner = &mut *fault::lock(&self.inner);
+        inner.flush()?;
+        while let Some(next) = log::next_trim(&inner.log, up_to)? {
+            for write in log::trim(&mut inner.log, next) {
+                replace(&mut inner.records, &mut inner.figures.bytes, write.key, write.value);
+            }
+            inner.last += 1;
+        }
+        inner.flush().map(drop)
     }
 
     fn figures(&self) -> StoreFigures {

@@ -30,7 +30,9 @@ fn fill(path: &Path, options: &Options) {
         let writes = (batch * 10..batch * 10 + 10).map(put).collect();
         let expected = Sequence(fence.sequence.0 + u64::from(batch));
         let (at, epoch, order) = (Timestamp::ZERO, fence.epoch, u64::from(batch));
-        store.submit(Batch { shard, epoch, expected, at, order, writes }).expect("taken");
+        store
+            .submit(Batch { shard, epoch, expected, at, order, writes, events: Vec::new() })
+            .expect("taken");
         store.flush().expect("flushes");
     }
     store.close().expect("closes");

@@ -21,7 +21,8 @@ fn fill(path: &Path, options: &Options) {
     let (shard, fence) = store.claim().expect("claims")[0];
     let writes = vec![Write { key: b"key".to_vec(), value: Some(b"a value to find".to_vec()) }];
     let (at, expected) = (Timestamp::ZERO, fence.sequence);
-    let batch = Batch { shard, epoch: fence.epoch, expected, at, order: 1, writes };
+    let batch =
+        Batch { shard, epoch: fence.epoch, expected, at, order: 1, writes, events: Vec::new() };
     store.submit(batch).expect("taken");
     store.close().expect("closes");
 }
@@ -82,16 +83,19 @@ fn a_store_on_another_index_is_refused() {
 }
 
 #[test]
-fn a_store_of_a_later_version_is_refused_by_name() {
+fn a_store_of_another_version_is_refused_by_name() {
     let place = tempfile::tempdir().unwrap();
     fill(place.path(), &Options::default());
     let marker = place.path().join("sexton-store");
     let text = fs::read_to_string(&marker).unwrap();
-    assert_eq!(text, "sexton store\nformat: 1\nindex: redb\nshards: 4096\n");
-    fs::write(&marker, text.replace("format: 1", "format: 7")).unwrap();
-    let (kind, message) = refusal(place.path(), &Options::default());
-    assert_eq!(kind, ErrorKind::Corrupt);
-    assert!(message.ends_with("has format 7, and this version reads up to 1"), "{message}");
+    assert_eq!(text, "sexton store\nformat: 2\nindex: redb\nshards: 4096\n");
+    for other in [1, 7] {
+        fs::write(&marker, text.replace("format: 2", &format!("format: {other}"))).unwrap();
+        let (kind, message) = refusal(place.path(), &Options::default());
+        assert_eq!(kind, ErrorKind::Corrupt);
+        let end = format!("has format {other}, and this version reads 2");
+        assert!(message.ends_with(&end), "{message}");
+    }
     fs::write(&marker, "nonsense").unwrap();
     let (kind, message) = refusal(place.path(), &Options::default());
     assert_eq!(kind, ErrorKind::Corrupt);

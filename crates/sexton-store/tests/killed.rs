@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sexton_core::{Batch, Sequence, Store, Timestamp, Write};
+use sexton_core::{
+    ActorId, Batch, Cursor, Event, Sequence, Store, Timestamp, What, Write, codec, log,
+};
 use sexton_store::{Check, EmbeddedStore, IndexKind, Options, Sizes};
 
 const ROUNDS: u64 = 12;
@@ -43,7 +45,8 @@ fn write_for_ever(path: &str, kind: IndexKind) -> ! {
             writes.push(Write { key: old.into_bytes(), value: None });
             let (epoch, expected) = (fence.epoch, fence.sequence);
             let at = Timestamp::ZERO;
-            let batch = Batch { shard, epoch, expected, at, order: number, writes };
+            let events = vec![event(number); usize::try_from(number % 3).expect("small")];
+            let batch = Batch { shard, epoch, expected, at, order: number, writes, events };
             store.submit(batch).expect("taken");
             fence.sequence = Sequence(number);
         }
@@ -51,6 +54,18 @@ fn write_for_ever(path: &str, kind: IndexKind) -> ! {
         writeln!(out, "acknowledged {}", fence.sequence.0).expect("somebody reads");
         out.flush().expect("somebody reads");
     }
+}
+
+/// An event that says its batch.
+fn event(number: u64) -> Vec<u8> {
+    let event = Event {
+        actor: ActorId::new("writer", "w").expect("a good name"),
+        incarnation: 1,
+        number,
+        at: Timestamp::ZERO,
+        what: What::Stalled { why: String::new() },
+    };
+    codec::seal(&event).expect("an event can be sealed")
 }
 
 /// Lets a writer write until it has acknowledged so many lines, and kills it.
@@ -96,6 +111,14 @@ fn check(index: IndexKind) {
             assert_eq!(found, expected, "round {round}: z{number} of {last}");
         }
         assert_eq!(store.get(format!("z{}", last + 1).as_bytes()).expect("works"), None);
+        let begin = store.log().expect("works").begin;
+        let events = log::read(&store, begin, usize::MAX).expect("works");
+        let expected = (1..=last).flat_map(|it| (0..it % 3).map(move |_| it));
+        let expected = expected.skip(usize::try_from(begin.0).expect("small"));
+        assert!(events.iter().map(|(_, event)| event.number).eq(expected), "round {round}");
+        // Half of it goes, so that rounds go on behind a log that was trimmed.
+        let middle = begin.0 + (store.log().expect("works").end.0 - begin.0) / 2;
+        store.trim_log(Cursor(middle)).expect("works");
     }
 }
 

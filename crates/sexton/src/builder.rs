@@ -13,8 +13,10 @@ use tokio::sync::broadcast;
 use crate::clock::{Clock, WallClock};
 use crate::committer::Committer;
 use crate::host::Host;
+use crate::log::Bell;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
+use crate::questions::Questions;
 use crate::shard::Shared;
 use crate::sweep::Sweep;
 use crate::sweeps::SweepPlan;
@@ -187,7 +189,9 @@ impl Builder {
             mailboxes: (0..threads.min(usize::from(SHARDS))).map(new_mailbox).collect(),
             committer: Committer::default(),
             events: broadcast::Sender::new(self.events_max),
+            bell: Bell::default(),
             performers: self.performers,
+            questions: Questions::new(),
             idle_after: self.idle_after,
         };
         let (kinds, limits) = (self.kinds, self.limits);

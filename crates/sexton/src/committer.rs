@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use sexton_core::Store;
 
 use crate::clock::Stopwatch;
+use crate::log::Bell;
 use crate::mailbox::Mailbox;
 
 /// What the committer's thread is asked for.
@@ -60,7 +61,7 @@ impl Committer {
     /// The thread: flushes as long as anybody asks, and tells every shard how far it came.
     ///
     /// After a failed flush it ends: nobody knows what the store holds.
-    pub(crate) fn run(&self, store: &dyn Store, mailboxes: &[Arc<Mailbox>]) {
+    pub(crate) fn run(&self, store: &dyn Store, mailboxes: &[Arc<Mailbox>], bell: &Bell) {
         while self.is_wanted() {
             let goal: Vec<u64> = mailboxes.iter().map(submitted).collect();
             let flushed = mailboxes.iter().map(|it| it.flushed.load(Ordering::Acquire));
@@ -89,6 +90,9 @@ impl Committer {
                 if to > mailbox.flushed.load(Ordering::Acquire) {
                     mailbox.confirm(to);
                 }
+            }
+            if let Ok(bounds) = store.log() {
+                bell.ring(bounds.durable);
             }
         }
     }

@@ -9,7 +9,8 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 /// A subscription to the events of a host.
 ///
 /// It holds a bounded number of events. A subscriber that falls further behind is told how many
-/// it missed; they lie in the store's log of events, by their numbers.
+/// it missed; they lie in the store's log. Who must miss nothing follows that:
+/// [`Host::log`](crate::Host::log).
 #[derive(Debug)]
 pub struct Events {
     receiver: broadcast::Receiver<Arc<Event>>,

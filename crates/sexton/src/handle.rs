@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use sexton_core::{
-    Actor, ActorId, ActorRecord, Call, DESTROYING, Debt, Entry, Error, ErrorKind, Handler, Intent,
-    Message, Release, Reply, Request, RowRecord, RowView, Status, Store, codec, key, query,
+    Actor, ActorId, ActorRecord, Call, DESTROYING, Debt, DestroyPlan, Entry, Error, ErrorKind,
+    Explanation, Handler, Intent, Kinds, Message, Release, Reply, Request, RowRecord, RowView,
+    Status, Store, codec, explain, key, plan_destroy, query,
 };
 use tokio::sync::oneshot;
 
@@ -247,6 +248,32 @@ impl<A> Handle<A> {
         self.operate(Class::Call, |reply| Request::Destroy { intent, is_waiting, reply }).await
     }
 
+    /// Destroys the actor if that takes along exactly what was reviewed, and waits for its
+    /// tombstone.
+    ///
+    /// *Expected flow:* as [`destroy`](Self::destroy), once the plan was found to be what the
+    /// store says in the turn that commits the intent. *Guarantees:* see
+    /// [`plan`](sexton_core::plan). *Caveats:* what is being destroyed already is only waited
+    /// for, whatever the plan says.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if a life was added or is gone since the plan was made: it says
+    /// which, and nothing is destroyed. Else as [`destroy`](Self::destroy).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, the destruction goes on.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok` the tombstone survives any crash.
+    pub async fn destroy_as_planned(&self, plan: DestroyPlan, why: &str) -> Result<(), Error> {
+        let (plan, intent, is_waiting) = (Box::new(plan), self.intent(why), true);
+        let request = |reply| Request::DestroyPlanned { plan, intent, is_waiting, reply };
+        self.operate(Class::Wait, request).await
+    }
+
     /// Tries its first debt, or its stuck destruction, now.
     ///
     /// # Errors
@@ -305,6 +332,43 @@ impl<A> Handle<A> {
     pub async fn debts(&self) -> Result<Vec<(u64, Debt)>, Error> {
         let id = self.id.clone();
         self.read(move |store| query::debts(store, &id)).await?
+    }
+
+    /// Why it is awake or stalled, what rings next, what it owes, and what happened to it; at most
+    /// `limit` items of each.
+    ///
+    /// Read off the store on a thread of its own; what it says may not be durable yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`] if many ask, [`ErrorKind::Closed`], [`ErrorKind::Corrupt`]. A name
+    /// without a life and a state that cannot be read are no errors: it says so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn explain(&self, limit: usize) -> Result<Explanation, Error> {
+        let id = self.id.clone();
+        let read = move |store: &dyn Store, kinds: &Kinds| explain(store, kinds, &id, limit);
+        self.shared.questions.ask(read).await
+    }
+
+    /// What destroying it would take along, in which order, and what would hold it up.
+    ///
+    /// Destroys nothing. Read off the store on a thread of its own; what it says may not be
+    /// durable yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_destroy`], and [`ErrorKind::Busy`] if many ask.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn plan_destroy(&self) -> Result<DestroyPlan, Error> {
+        let id = self.id.clone();
+        let read = move |store: &dyn Store, kinds: &Kinds| plan_destroy(store, kinds, &id);
+        self.shared.questions.ask(read).await
     }
 
     async fn record(&self) -> Result<Box<ActorRecord>, Error> {

@@ -27,7 +27,9 @@ use self::supervisor::Supervisor;
 use crate::builder::{Builder, Foundation};
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
+use crate::log::Log;
 use crate::mailbox::{Input, closed};
+use crate::questions::Index;
 use crate::shard::Shared;
 use crate::sweep::Plan;
 use crate::sweeps::{self, SweepDesk};
@@ -127,9 +129,19 @@ impl Host {
         &self.inner.shared.store
     }
 
+    /// The index of rows, for questions that do not name an actor.
+    pub fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.inner.shared))
+    }
+
     /// Listens to what happens from here on.
     pub fn subscribe(&self) -> Events {
         Events::new(self.inner.shared.events.subscribe())
+    }
+
+    /// The store's log of events, which can be read and followed from a cursor.
+    pub fn log(&self) -> Log {
+        Log::new(Arc::clone(&self.inner.shared))
     }
 
     /// How it stands now.

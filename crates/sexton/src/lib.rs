@@ -71,8 +71,10 @@ mod shard;
 mod committer;
 mod gate;
 mod events;
+pub mod log;
 mod perform;
 mod sweeps;
+mod questions;
 mod host;
 
 pub use builder::{Builder, EVENTS_MAX, IDLE_AFTER, MAILBOX_MESSAGES_MAX};
@@ -80,4 +82,5 @@ pub use events::{Events, EventsError};
 pub use handle::{AnyKind, CallError, Handle};
 pub use host::{Figures, Host};
 pub use perform::{Performed, Performer};
+pub use questions::Index;
 pub use sexton_core::*;

@@ -17,8 +17,10 @@ use tokio::sync::{broadcast, oneshot};
 use crate::clock::{Clock, TIMER_MAX, wait_for};
 use crate::committer::Committer;
 use crate::gate::{Gate, Outgoing};
+use crate::log::Bell;
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
 use crate::perform::Performers;
+use crate::questions::Questions;
 
 /// The most inputs of one slice. Chosen: some milliseconds at most.
 const INPUTS_PER_SLICE: usize = 512;
@@ -41,7 +43,9 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) committer: Committer,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
+    pub(crate) bell: Bell,
     pub(crate) performers: Performers,
+    pub(crate) questions: Questions,
     pub(crate) idle_after: Duration,
 }
 

@@ -8,7 +8,7 @@ use sexton_fleet::placement::Wish;
 use sexton_fleet::sim_cloud::ScriptStep;
 use sexton_fleet::{
     Caller, CreateWorkspace, EndNode, EndTask, EndWorkspace, NodeClass, NodeRole, NodeSpec, Owner,
-    RequestNode, StartTask, TaskEnd, TaskSpec, Tenure, WorkspaceEnd, WorkspaceSpec,
+    RequestNode, StartTask, TaskEnd, TaskSession, TaskSpec, Tenure, WorkspaceEnd, WorkspaceSpec,
 };
 
 use crate::trace::{Row, TraceEvent, TraceKind};
@@ -64,6 +64,7 @@ impl Subject<'_> {
             node: self.node.clone(),
             size: self.row.info.value("size").map(str::to_owned),
             location: self.row.info.value("location").map(str::to_owned),
+            project: None,
         }
     }
 
@@ -122,7 +123,8 @@ fn begin(subject: &Subject<'_>, script: &mut Script) -> Result<(), Refusal> {
             Letter::new::<Owner, _>(&owner, &CreateWorkspace { caller, name, spec })?
         }
         TraceKind::Task => {
-            let spec = TaskSpec { tenure: Tenure::External, place: subject.wish() };
+            let (tenure, session) = (Tenure::External, TaskSession::Unwanted);
+            let spec = TaskSpec { tenure, place: subject.wish(), session };
             Letter::new::<Owner, _>(&owner, &StartTask { caller, name, spec })?
         }
     };

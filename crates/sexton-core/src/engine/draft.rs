@@ -20,6 +20,8 @@ pub(crate) struct Draft {
     pub(crate) order: u64,
     pub(crate) writes: Vec<Write>,
     pub(crate) events: Vec<Event>,
+    /// The same events as the store keeps them.
+    pub(crate) sealed: Vec<Vec<u8>>,
     /// Mail that this turn sends, with its place.
     pub(crate) sent: Vec<(MailOrder, ActorId)>,
     /// Mail that this turn takes.
@@ -51,6 +53,7 @@ impl Draft {
             order,
             writes: Vec::new(),
             events: Vec::new(),
+            sealed: Vec::new(),
             sent: Vec::new(),
             taken: Vec::new(),
             disarmed: None,
@@ -68,14 +71,11 @@ impl Draft {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.sealed.is_empty()
     }
 
     pub(crate) fn put<T: Serialize>(&mut self, key: Key, value: &T) -> Result<(), Error> {
-        let value = codec::seal(value).map_err(|error| {
-            Error::new(ErrorKind::Refused, "a record cannot be written").with_source(error)
-        })?;
-        self.writes.push(Write { key, value: Some(value) });
+        self.writes.push(Write { key, value: Some(sealed(value)?) });
         Ok(())
     }
 
@@ -100,8 +100,7 @@ impl Draft {
     pub(crate) fn publish(&mut self, of: &ActorRef, number: u64, what: What) -> Result<(), Error> {
         let event =
             Event { actor: of.id.clone(), incarnation: of.incarnation, number, at: self.now, what };
-        let index = u32::try_from(self.events.len()).expect("a turn's events are limited");
-        self.put(key::event(self.shard, self.order, index), &event)?;
+        self.sealed.push(sealed(&event)?);
         self.events.push(event);
         Ok(())
     }
@@ -121,4 +120,10 @@ impl Draft {
         };
         self.publish(&nobody, 0, what)
     }
+}
+
+fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    codec::seal(value).map_err(|error| {
+        Error::new(ErrorKind::Refused, "a record cannot be written").with_source(error)
+    })
 }

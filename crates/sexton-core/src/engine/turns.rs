@@ -10,6 +10,7 @@ use crate::event::What;
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, ActorRef};
 use crate::limits::PART_BYTES_MAX;
+use crate::plan::DestroyPlan;
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::turn::Recorder;
@@ -28,7 +29,7 @@ pub(super) struct After {
 pub(super) type Attempt = Result<Result<(), Refusal>, Error>;
 
 /// Runs a handler; a panic costs its turn and nothing else.
-pub(super) fn guard<R>(step: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
+pub(crate) fn guard<R>(step: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
@@ -56,12 +57,12 @@ impl Engine {
             Request::Create { init, reply } => self.create(now, store, id, (&init, reply)),
             Request::Call(call) => self.call(now, store, id, call),
             Request::Destroy { intent, is_waiting, reply } => {
-                let reply = if is_waiting {
-                    DestroyReply::AtTombstone(reply)
-                } else {
-                    DestroyReply::AtIntent(reply)
-                };
-                self.request_destroy(now, store, id, (intent, reply))
+                let reply = DestroyReply::new(is_waiting, reply);
+                self.request_destroy(now, store, id, (None, intent, reply))
+            }
+            Request::DestroyPlanned { plan, intent, is_waiting, reply } => {
+                let reply = DestroyReply::new(is_waiting, reply);
+                self.request_destroy(now, store, id, (Some(plan), intent, reply))
             }
             Request::Retry { reply } => self.retry(now, store, id, reply),
             Request::Abandon { number, intent, reply } => {
@@ -393,9 +394,9 @@ impl Engine {
         now: Timestamp,
         store: &dyn Store,
         id: &ActorId,
-        wish: (Intent, DestroyReply),
+        wish: (Option<Box<DestroyPlan>>, Intent, DestroyReply),
     ) -> Result<Turned, Error> {
-        let (intent, reply) = wish;
+        let (plan, intent, reply) = wish;
         let mut slot = match self.checkout(now, store, id)? {
             Found::Alive(slot) => slot,
             // Destroyed twice is destroyed once.
@@ -404,6 +405,16 @@ impl Engine {
                 return Ok(self.answer_only(id, reply.into_inner(), Err(not_found(id))));
             }
         };
+        // What is being destroyed already is past the moment that a plan is about.
+        if let Some(plan) = plan.filter(|_| !slot.is_destroying())
+            && let Err(error) = plan.check(store, &slot.me())
+        {
+            self.checkin(slot);
+            if error.kind() == ErrorKind::Closed {
+                return Err(error);
+            }
+            return Ok(self.answer_only(id, reply.into_inner(), Err(error)));
+        }
         let mut draft = self.draft(id, now);
         if !slot.is_destroying() {
             intend(&mut slot, &mut draft, intent)?;
@@ -430,6 +441,10 @@ enum DestroyReply {
 }
 
 impl DestroyReply {
+    fn new(is_waiting: bool, reply: Reply<()>) -> Self {
+        if is_waiting { Self::AtTombstone(reply) } else { Self::AtIntent(reply) }
+    }
+
     fn into_inner(self) -> Reply<()> {
         match self {
             Self::AtIntent(reply) | Self::AtTombstone(reply) => reply,

@@ -25,6 +25,24 @@ fn one_formatter_says_what_a_size_is() {
 }
 
 #[test]
+fn what_users_see_is_exactly_this() {
+    let price =
+        Price { currency: Currency::Eur, hour_micros: 12_000, month_micros: Some(7_490_000) };
+    let cx33 = ServerType {
+        name: "cx33".to_owned(),
+        vcpu: 4,
+        memory_mib: 8_192,
+        disk_gb: Some(80),
+        price: Some(price),
+    };
+    let expected = "cx33 \u{b7} 4 vCPU, 8 GB RAM, 80 GB storage \u{b7} \u{20ac}7.49/mo";
+    assert_eq!(describe("Medium", Some(&cx33)), expected);
+    assert_eq!(describe("Medium", None), "Medium \u{2014} exact specs unavailable");
+    let unpriced = ServerType { price: None, disk_gb: None, ..cx33 };
+    assert_eq!(describe("Medium", Some(&unpriced)), "cx33 \u{b7} 4 vCPU, 8 GB RAM");
+}
+
+#[test]
 fn without_a_provider_the_only_list_counts_and_two_are_none() {
     let list = Catalog::from_hetzner("list", HETZNER).unwrap();
     let mut catalogs = Catalogs::default();
@@ -32,6 +50,8 @@ fn without_a_provider_the_only_list_counts_and_two_are_none() {
     assert!(catalogs.get(None, "fsn1", "cx32").is_some());
     catalogs.by_provider.insert("other".to_owned(), list);
     assert!(catalogs.get(None, "fsn1", "cx32").is_none());
+    assert!(Catalogs::default().get(None, "fsn1", "cx32").is_none());
+    assert!(catalogs.get(Some("unknown"), "fsn1", "cx32").is_none());
     assert!(catalogs.get(Some("other"), "fsn1", "cx32").is_some());
 }
 

@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Refusal, Status, Turn};
 
 use crate::due;
-use crate::placement::Phase;
+use crate::placement::{Load, Phase};
 
-use super::{Agent, Node, NodeStatus};
+use super::{Agent, Node, NodeClass, NodeStatus};
 
 /// The agent is ready; may arrive before the create call returns.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ready {
     /// The node's incarnation.
     pub epoch: u32,
+    /// The agent's version, if it says it.
+    pub version: Option<String>,
 }
 
 /// The agent is reached again.
@@ -33,10 +35,14 @@ pub struct AgentDown {
 }
 
 /// The agent lives: liveness, never activity.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// The node's incarnation.
     pub epoch: u32,
+    /// How busy the machine is, if the agent measured it.
+    pub load: Option<Load>,
+    /// The agent's version, if it says it.
+    pub version: Option<String>,
 }
 
 /// The provider says that the machine is gone.
@@ -63,12 +69,48 @@ impl Node {
     }
 }
 
+/// By how many points a load must differ from what the owner was told. Specified: less than that
+/// changes no choice, and a busy machine's load never stands still.
+const LOAD_POINTS: u8 = 5;
+
+impl Node {
+    /// A heartbeat is told to nobody, unless the load differs from what the owner knows.
+    fn tell_load(&mut self, turn: &mut Turn<Self>) {
+        let Some(load) = self.load else { return };
+        let is_news = self.told.is_none_or(|told| {
+            told.cpu.abs_diff(load.cpu) >= LOAD_POINTS
+                || told.memory.abs_diff(load.memory) >= LOAD_POINTS
+        });
+        if is_news {
+            self.tell_owner(self.phase(), turn);
+        }
+    }
+
+    /// What the owner has to know of it to place workspaces.
+    pub(super) fn phase(&self) -> Phase {
+        match self.status {
+            NodeStatus::Creating if self.is_open() => Phase::Coming,
+            NodeStatus::Running if self.is_open() => Phase::Running,
+            NodeStatus::Warm if self.is_open() => Phase::Warm,
+            NodeStatus::Creating
+            | NodeStatus::Running
+            | NodeStatus::Warm
+            | NodeStatus::Stopped
+            | NodeStatus::Error => Phase::Closed,
+        }
+    }
+}
+
 impl Handler<Ready> for Node {
     fn handle(&mut self, message: Ready, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.listens(message.epoch, "ready", turn) && self.status == NodeStatus::Creating {
+        if !self.listens(message.epoch, "ready", turn) {
+            return Ok(());
+        }
+        self.version = message.version.or(self.version.take());
+        if self.status == NodeStatus::Creating {
             self.enter(NodeStatus::Running, turn.now());
             self.unused_since = Some(turn.now());
-            self.tell_owner(Phase::Running, turn);
+            self.tell_owner(self.phase(), turn);
             self.serve(turn);
         }
         Ok(())
@@ -98,6 +140,9 @@ impl Handler<Heartbeat> for Node {
     fn handle(&mut self, message: Heartbeat, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if self.listens(message.epoch, "heartbeat", turn) {
             self.heartbeat_at = Some(turn.now());
+            self.version = message.version.or(self.version.take());
+            self.load = message.load.or(self.load);
+            self.tell_load(turn);
             self.serve(turn);
         }
         Ok(())
@@ -109,6 +154,12 @@ impl Handler<Lost> for Node {
     fn handle(&mut self, message: Lost, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if !due::is_current(message.epoch, turn.me()) {
             turn.event("late", format!("lost of epoch {}", message.epoch));
+            return Ok(());
+        }
+        if self.init.spec.class == NodeClass::UserOwned {
+            // It is not ours to give up: whoever registered it unregisters it.
+            self.agent = Agent::Down;
+            turn.event("lost", message.class);
             return Ok(());
         }
         self.go(&format!("lost: {}", message.class), "provider", turn);

@@ -1,7 +1,7 @@
 //! When a node must do what by itself, and what it then does.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Timestamp, Turn};
+use sexton_core::{Refusal, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::placement::Phase;
@@ -57,6 +57,20 @@ impl NodeDue {
     }
 }
 
+/// Why a node is not destroyed by a deadline or a sweep: somebody works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("still in use: {active} active workspaces")]
+pub struct StillInUse {
+    /// How many active workspaces it has.
+    pub active: u32,
+}
+
+impl From<StillInUse> for Refusal {
+    fn from(still: StillInUse) -> Self {
+        Self::new(still.to_string())
+    }
+}
+
 impl Node {
     /// Whether the rules for what is short-lived hold for it.
     pub(super) fn is_ephemeral(&self) -> bool {
@@ -97,8 +111,9 @@ impl Node {
                 }
                 vec![lifetime, (since + terms.idle, NodeDue::Idle)]
             }
-            // What somebody outside decides about is in use until he says otherwise.
-            None if self.is_kept() => Vec::new(),
+            // What somebody outside decides about is in use until he says otherwise, and where a
+            // session gives signs of life somebody is at work.
+            None if self.is_kept() || self.is_busy() => Vec::new(),
             None => {
                 let old = self.created_at + terms.lifetime_max;
                 vec![(old.max(self.active_at + terms.idle), NodeDue::LifetimeMax)]
@@ -106,7 +121,15 @@ impl Node {
         }
     }
 
-    pub(super) fn act(&mut self, due: NodeDue, turn: &mut Turn<Self>) {
+    /// # Errors
+    ///
+    /// [`StillInUse`] where an end has to wait until nobody works on the node.
+    pub(super) fn act(
+        &mut self,
+        due: NodeDue,
+        by: &str,
+        turn: &mut Turn<Self>,
+    ) -> Result<(), Refusal> {
         match due {
             NodeDue::Provisioning => {
                 let minutes = self.init.terms.provisioning.as_secs() / 60;
@@ -117,16 +140,40 @@ impl Node {
                 self.fail(&format!("no agent after {minutes} minutes"), turn);
             }
             NodeDue::Warm => {
+                self.refuse_in_use()?;
                 self.enter(NodeStatus::Stopped, turn.now());
                 self.close(due.why(), turn);
             }
             NodeDue::Error => {
                 let why = self.why.clone().unwrap_or_else(|| due.why().to_owned());
-                self.go(&why, "deadline", turn);
+                self.retire(&why, by, turn)?;
             }
-            NodeDue::Grace | NodeDue::Lifetime | NodeDue::LifetimeMax | NodeDue::Idle => {
-                self.go(due.why(), "deadline", turn);
+            NodeDue::Grace | NodeDue::Lifetime | NodeDue::Idle => {
+                self.retire(due.why(), by, turn)?;
             }
+            // Nobody was active for long: the workspaces that still count go with it.
+            NodeDue::LifetimeMax => self.go(due.why(), by, turn),
+        }
+        Ok(())
+    }
+
+    /// Destroys it by a rule, which never takes a workspace from under somebody; asked again at
+    /// the next pass.
+    pub(super) fn retire(
+        &mut self,
+        why: &str,
+        by: &str,
+        turn: &mut Turn<Self>,
+    ) -> Result<(), Refusal> {
+        self.refuse_in_use()?;
+        self.go(why, by, turn);
+        Ok(())
+    }
+
+    pub(super) fn refuse_in_use(&self) -> Result<(), StillInUse> {
+        match self.n_active() {
+            0 => Ok(()),
+            active => Err(StillInUse { active }),
         }
     }
 

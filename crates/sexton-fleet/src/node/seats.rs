@@ -1,7 +1,9 @@
-//! Who has a place on a node, who waits for one, and who has claimed the node for himself.
+//! Who has a place on a node, and who waits for one.
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{ActorId, Gone, Handler, Message, Refusal, Status, Timestamp, Turn};
+use sexton_core::{ActorId, Gone, Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
@@ -10,7 +12,10 @@ use crate::placement::{Leave, NotPlaced, Phase, Place, Placed, Vacated};
 use crate::task::TaskRunner;
 use crate::workspace::{End, Workspace, WorkspaceInit};
 
-use super::{Agent, Course, Node, NodeStatus, owner_of};
+use super::{Course, Health, Node, NodeStatus, owner_of};
+
+/// The most placements that wait on one node. Chosen: a state of a few megabytes at most.
+const WAITING_MAX: usize = 10_000;
 
 /// A workspace on the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +25,8 @@ pub(super) struct Seat {
     /// Who decides when that ends.
     pub(super) tenure: Tenure,
     pub(super) state: SeatState,
+    /// Whether somebody works in it now: a session that gives signs of life.
+    pub(super) is_busy: bool,
 }
 
 /// Whether a workspace counts.
@@ -28,38 +35,6 @@ pub(super) enum SeatState {
     Active,
     Leaving,
 }
-
-/// A node that somebody has for himself until he gives it back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lease {
-    pub(super) by: ActorId,
-    pub(super) number: u64,
-}
-
-/// Claims a node without active workspace; answers with the number of the lease.
-///
-/// Exactly one wins; the same claimant asking again gets the same answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Claim {
-    /// Who claims it.
-    pub by: ActorId,
-}
-
-impl Message for Claim {
-    const NAME: &'static str = "claim";
-    type Reply = u64;
-}
-
-/// Gives a claimed node back, which starts a new warm period.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Unclaim {
-    /// The number of the lease.
-    pub lease: u64,
-}
-
-/// Takes no further workspaces.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Drain;
 
 /// From a workspace: it is of no use any more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,28 +58,50 @@ impl Node {
         self.seats.values().any(is_kept)
     }
 
-    fn has_room(&self, now: Timestamp) -> bool {
+    /// Whether somebody works in an active workspace now.
+    pub(super) fn is_busy(&self) -> bool {
+        self.seats.values().any(|seat| seat.state == SeatState::Active && seat.is_busy)
+    }
+
+    pub(super) fn has_room(&self, now: Timestamp) -> bool {
         let is_up = match self.status {
             NodeStatus::Running | NodeStatus::Warm => true,
             NodeStatus::Creating | NodeStatus::Stopped | NodeStatus::Error => false,
         };
-        let is_heard = self.heartbeat_at.is_none_or(|at| now <= at + self.init.terms.healthy);
         is_up
-            && is_heard
-            && self.agent == Agent::Up
+            && self.health(now) == Health::Healthy
             && self.course == Course::Open
             && self.n_active() < self.init.terms.workspaces_max
     }
 
-    /// Places what waits, oldest first, as long as there is room.
+    /// Places what waits, oldest first, as long as there is room: on a claimed node only what
+    /// carries its lease.
     pub(super) fn serve(&mut self, turn: &mut Turn<Self>) {
         while self.has_room(turn.now()) {
-            let Some(place) = self.queue.pop_front() else { return };
+            let lease = self.claim.as_ref().map(|lease| lease.number);
+            let Some(next) = self.queue.iter().position(|place| place.lease == lease) else {
+                return;
+            };
+            let Some(place) = self.queue.remove(next) else { return };
             self.take(place, turn);
         }
     }
 
-    fn take(&mut self, place: Place, turn: &mut Turn<Self>) {
+    /// Places that carry a lease which is over are for nobody.
+    pub(super) fn dismiss_leased(&mut self, turn: &mut Turn<Self>) {
+        let lease = self.claim.as_ref().map(|lease| lease.number);
+        let is_over = |place: &Place| place.lease.is_some() && place.lease != lease;
+        let (over, kept) = std::mem::take(&mut self.queue).into_iter().partition(is_over);
+        self.queue = kept;
+        let over: VecDeque<Place> = over;
+        for place in over {
+            let why = ("its lease is over", None);
+            not_placed(&place.workspace, place.task.as_ref(), why, turn);
+        }
+    }
+
+    /// A workspace becomes active: ends warm in the same turn.
+    pub(super) fn use_now(&mut self, turn: &mut Turn<Self>) {
         let now = turn.now();
         if self.status == NodeStatus::Warm {
             self.enter(NodeStatus::Running, now);
@@ -112,6 +109,10 @@ impl Node {
         }
         self.unused_since = None;
         self.active_at = now;
+    }
+
+    fn take(&mut self, place: Place, turn: &mut Turn<Self>) {
+        self.use_now(turn);
         let tenure = match place.task {
             Some(_) => Tenure::Managed,
             None => place.tenure,
@@ -121,11 +122,16 @@ impl Node {
             node: turn.me().clone(),
             task: place.task.clone(),
             tenure,
+            task_tenure: place.tenure,
             terms: place.terms,
         };
         turn.create::<Workspace>(&place.workspace, &init);
-        let seat =
-            Seat { task: place.task.clone(), tenure: place.tenure, state: SeatState::Active };
+        let seat = Seat {
+            task: place.task.clone(),
+            tenure: place.tenure,
+            state: SeatState::Active,
+            is_busy: false,
+        };
         self.seats.insert(place.workspace.clone(), seat);
         if let Some(task) = &place.task {
             let node = turn.id().name().to_owned();
@@ -162,7 +168,7 @@ impl Node {
     }
 }
 
-fn not_placed(
+pub(super) fn not_placed(
     workspace: &str,
     task: Option<&ActorId>,
     of: (&str, Option<Fault>),
@@ -192,6 +198,10 @@ fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
 
 impl Handler<Place> for Node {
     fn handle(&mut self, message: Place, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        // The owner of another node may not even learn that there is this one.
+        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
+            return Err(Refusal::new("not yours"));
+        }
         let is_known = self.seats.contains_key(&message.workspace)
             || self.queue.iter().any(|place| place.workspace == message.workspace);
         if is_known {
@@ -208,7 +218,13 @@ impl Handler<Place> for Node {
             not_placed(&message.workspace, message.task.as_ref(), (&why, self.fault), turn);
             return Ok(());
         }
+        if self.queue.len() >= WAITING_MAX {
+            let why = ("too many wait for the node", None);
+            not_placed(&message.workspace, message.task.as_ref(), why, turn);
+            return Ok(());
+        }
         self.queue.push_back(message);
+        self.dismiss_leased(turn);
         self.serve(turn);
         Ok(())
     }
@@ -237,54 +253,6 @@ impl Handler<WorkspaceChanged> for Node {
             seat.state = SeatState::Leaving;
         }
         self.settle(turn);
-        Ok(())
-    }
-}
-
-impl Handler<Claim> for Node {
-    fn handle(&mut self, message: Claim, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
-        if let Some(lease) = &self.claim {
-            if lease.by == message.by {
-                return Ok(lease.number);
-            }
-            return Err(Refusal::new("the node is claimed by another"));
-        }
-        if !self.has_room(turn.now()) || self.n_active() > 0 {
-            return Err(Refusal::new(format!("the node is {} and in use", self.status.name())));
-        }
-        self.leases += 1;
-        self.claim = Some(Lease { by: message.by, number: self.leases });
-        if self.status == NodeStatus::Warm {
-            self.enter(NodeStatus::Running, turn.now());
-        }
-        // Nobody else is placed on it while it is claimed.
-        self.tell_owner(Phase::Closed, turn);
-        Ok(self.leases)
-    }
-}
-
-impl Handler<Unclaim> for Node {
-    fn handle(&mut self, message: Unclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.claim.as_ref().is_none_or(|lease| lease.number != message.lease) {
-            return Err(Refusal::new(format!("lease {} is not held", message.lease)));
-        }
-        self.claim = None;
-        self.tell_owner(Phase::Running, turn);
-        self.settle(turn);
-        Ok(())
-    }
-}
-
-impl Handler<Drain> for Node {
-    fn handle(&mut self, _message: Drain, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.course == Course::Open {
-            self.course = Course::Draining;
-            self.tell_owner(Phase::Closed, turn);
-            for place in std::mem::take(&mut self.queue) {
-                let why = ("the node drains", None);
-                not_placed(&place.workspace, place.task.as_ref(), why, turn);
-            }
-        }
         Ok(())
     }
 }

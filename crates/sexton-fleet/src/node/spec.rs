@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Tenure;
 use crate::policy::Policy;
 
+use super::holdings::Holding;
+
 /// Whose machine it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeClass {
@@ -81,6 +83,8 @@ pub struct NodeTerms {
     pub error: Duration,
     /// Be silent and still healthy.
     pub healthy: Duration,
+    /// Be silent and not yet unhealthy.
+    pub stale: Duration,
     /// The most active workspaces.
     pub workspaces_max: u32,
 }
@@ -98,6 +102,7 @@ impl NodeTerms {
             idle: policy.node_idle_orphan,
             error: policy.node_error_grace,
             healthy: policy.heartbeat_healthy,
+            stale: policy.heartbeat_stale,
             workspaces_max: policy.workspaces_per_node_max,
         }
     }
@@ -133,6 +138,16 @@ pub enum NodeEffect {
         /// The machine, if it is known.
         machine: Option<String>,
     },
+    /// Make something beside the machine, or find the one that this life has already.
+    Attach {
+        /// What.
+        holding: Holding,
+    },
+    /// Delete what was made beside the machine, also when that is gone. No such thing is done.
+    Release {
+        /// What.
+        holding: Holding,
+    },
 }
 
 /// What the provider answers.
@@ -142,6 +157,10 @@ pub enum NodeAnswer {
     Created(Machine),
     /// There is none.
     Deleted,
+    /// What lies beside the machine is there.
+    Attached,
+    /// What lay beside the machine is gone.
+    Released,
 }
 
 /// A machine as the provider names it.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Handler, Message, Refusal, Turn};
 
+use crate::asks::Waits;
 use crate::caller::{Caller, Tenure};
 use crate::node::{Node, NodeClass, NodeSpec};
 use crate::placement::{Leave, Place, Wish};
@@ -106,6 +107,10 @@ command! {
         tenure: Tenure,
         /// The workspace of the attempt before, whose place is given up.
         left: Option<String>,
+        /// The node that it was on.
+        held: Option<String>,
+        /// How many sizes below the default one, where nobody named the size.
+        smaller: u32,
     }
 }
 command! {
@@ -128,13 +133,19 @@ command! {
     }
 }
 
+pub(super) use command;
+
 /// A name that will be part of an id.
-fn check<A: Actor>(name: &str) -> Result<ActorId, Refusal> {
+pub(super) fn check<A: Actor>(name: &str) -> Result<ActorId, Refusal> {
     ActorId::new(A::KIND, name).map_err(|error| Refusal::new(error.to_string()))
 }
 
 /// A command is the owner's own or an operator's, which the log then says.
-fn authorize(caller: &Caller, what: &str, turn: &mut Turn<Owner>) -> Result<(), Refusal> {
+pub(super) fn authorize(
+    caller: &Caller,
+    what: &str,
+    turn: &mut Turn<Owner>,
+) -> Result<(), Refusal> {
     caller.may_command(turn.id().name())?;
     if caller.role == crate::caller::Role::Operator {
         turn.event("operator", format!("{} {what}", caller.owner));
@@ -144,8 +155,12 @@ fn authorize(caller: &Caller, what: &str, turn: &mut Turn<Owner>) -> Result<(), 
 
 impl Handler<RequestNode> for Owner {
     fn handle(&mut self, message: RequestNode, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let RequestNode { caller, name, spec } = message;
+        let RequestNode { caller, name, mut spec } = message;
         authorize(&caller, "request_node", turn)?;
+        if spec.tenure == Tenure::Managed {
+            let size = self.init.policy.server_type(&spec.size).to_owned();
+            spec.size = size;
+        }
         check::<Node>(&name)?;
         if spec.tenure == Tenure::Managed && spec.class == NodeClass::Managed {
             if self.nodes.contains_key(&name) {
@@ -156,8 +171,10 @@ impl Handler<RequestNode> for Owner {
                 return Err(Refusal::new(format!("{max} managed nodes are allowed, and exist")));
             }
             self.nodes.insert(name.clone(), Held::new(&spec));
+        } else {
+            self.unlisted += 1;
         }
-        let init = self.node_init(spec, turn);
+        let init = self.node_init(spec, None, turn);
         turn.create::<Node>(&name, &init);
         Ok(())
     }
@@ -207,13 +224,14 @@ impl Handler<CreateWorkspace> for Owner {
         if let Some(node) = &spec.place.node {
             check::<Node>(node)?;
         }
-        let is_known = self.workspaces.contains_key(&name)
-            || self.waiting.iter().any(|request| request.workspace == name);
+        let is_known = self.workspaces.contains_key(&name) || self.is_waiting(&name);
         if is_known {
             return Err(Refusal::new(format!("workspace {name} exists already")));
         }
         let WorkspaceSpec { tenure, place } = spec;
-        self.place_or_wait(Request { workspace: name, task: None, place, tenure }, turn);
+        let (workspace, held) = (name, None);
+        let request = Request { workspace, task: None, place, tenure, held, smaller: 0 };
+        self.place_or_wait(request, turn);
         Ok(())
     }
 }
@@ -233,10 +251,15 @@ impl Handler<Seek> for Owner {
         if let Some(left) = &message.left {
             self.vacate(left);
         }
-        let Seek { task, workspace, place, tenure, .. } = message;
-        self.place_or_wait(Request { workspace, task: Some(task), place, tenure }, turn);
+        let Seek { task, workspace, place, tenure, held, smaller, .. } = message;
+        let request = Request { workspace, task: Some(task.clone()), place, tenure, held, smaller };
+        let workspace = request.workspace.clone();
+        self.place_or_wait(request, turn);
         // What was left behind may be what somebody else waits for.
         self.serve(turn);
+        if tenure == Tenure::Managed && self.is_waiting(&workspace) {
+            turn.send::<TaskRunner, _>(&task, &Waits { workspace });
+        }
         Ok(())
     }
 }

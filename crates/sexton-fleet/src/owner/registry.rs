@@ -1,4 +1,9 @@
 //! What an owner knows of his managed nodes, and which of them gets the next workspace.
+//!
+//! In this order: the node that the task already holds; warm nodes, of the exact size first, then
+//! at the place; running nodes that are not busy, the least loaded first; nodes that come. A
+//! running node of which nobody has said yet how busy it is counts as not busy, after all of
+//! which it is known: else the first minutes of every node would be lost.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +12,7 @@ use sexton_core::ActorId;
 
 use crate::caller::Tenure;
 use crate::node::{NodeRole, NodeSpec};
-use crate::placement::{Phase, Wish};
+use crate::placement::{Load, Phase, Wish};
 
 /// Whether a node's birth is certain to be in its inbox before anything that is sent to it now.
 ///
@@ -19,6 +24,15 @@ pub(super) enum Birth {
     Sent,
 }
 
+/// Who wanted a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Origin {
+    /// Its owner.
+    Asked,
+    /// The fleet, for somebody who needed a place.
+    Made,
+}
+
 /// A managed node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Held {
@@ -26,8 +40,28 @@ pub(super) struct Held {
     pub(super) location: String,
     pub(super) phase: Phase,
     pub(super) birth: Birth,
+    pub(super) origin: Origin,
+    /// How busy it is; `None` until its agent has said so.
+    pub(super) load: Option<Load>,
     /// Workspaces that were promised a place, and the tasks that they are for.
     pub(super) seats: BTreeMap<String, Option<ActorId>>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want<'a> {
+    /// The provider's name of the size.
+    pub(super) size: &'a str,
+    /// The provider's name of the location.
+    pub(super) location: &'a str,
+    /// What somebody named of these.
+    pub(super) wish: &'a Wish,
+    /// The node that it already holds.
+    pub(super) held: Option<&'a str>,
+    /// The most workspaces of a node.
+    pub(super) seats_max: u32,
+    /// The share in use, in percent, from which on a running node is busy.
+    pub(super) busy: u32,
 }
 
 impl Held {
@@ -36,22 +70,40 @@ impl Held {
             NodeRole::Workspace => Phase::Coming,
             NodeRole::Deployment => Phase::Closed,
         };
-        let (size, location) = (spec.size.clone(), spec.location.clone());
-        Self { size, location, phase, birth: Birth::Sent, seats: BTreeMap::new() }
+        Self {
+            size: spec.size.clone(),
+            location: spec.location.clone(),
+            phase,
+            birth: Birth::Sent,
+            origin: Origin::Asked,
+            load: None,
+            seats: BTreeMap::new(),
+        }
     }
 
     /// How well it suits: lower is better, `None` is not at all.
-    fn rank(&self, wish: &Wish) -> Option<u8> {
-        let is_size = wish.size.as_ref().is_none_or(|size| *size == self.size);
-        let is_there = wish.location.as_ref().is_none_or(|at| *at == self.location);
-        match self.phase {
-            Phase::Warm if is_size && is_there => Some(0),
-            Phase::Warm if is_there => Some(1),
-            Phase::Running if is_there => Some(2),
-            // Waiting for a machine that comes anyway is never later than for one of one's own.
-            Phase::Coming if is_size && is_there => Some(3),
-            Phase::Warm | Phase::Running | Phase::Coming | Phase::Closed => None,
+    fn rank(&self, name: &str, want: &Want<'_>) -> Option<(u8, u32)> {
+        let (is_size, is_there) = (self.size == want.size, self.location == want.location);
+        if self.phase == Phase::Closed || (want.wish.location.is_some() && !is_there) {
+            return None;
         }
+        if want.held == Some(name) {
+            return Some((0, 0));
+        }
+        match self.phase {
+            Phase::Warm => Some((1 + 2 * u8::from(!is_size) + u8::from(!is_there), 0)),
+            Phase::Running => Some((5, self.score(want.busy)?)),
+            // Waiting for a machine that comes anyway is never later than for one of one's own.
+            Phase::Coming if is_size || want.wish.size.is_none() => Some((6, 0)),
+            Phase::Coming | Phase::Closed => None,
+        }
+    }
+
+    /// How busy it is, in thousandths: `0.4 cpu + 0.6 memory`; `None` is too busy.
+    fn score(&self, busy: u32) -> Option<u32> {
+        let Some(load) = self.load else { return Some(1_000) };
+        let (cpu, memory) = (u32::from(load.cpu), u32::from(load.memory));
+        (cpu < busy && memory < busy).then_some(4 * cpu + 6 * memory)
     }
 }
 
@@ -71,15 +123,19 @@ pub(super) struct Request {
     pub(super) task: Option<ActorId>,
     pub(super) place: Wish,
     pub(super) tenure: Tenure,
+    /// The node that the task already holds.
+    pub(super) held: Option<String>,
+    /// How many sizes below the default one it looks for, where nobody named the size.
+    pub(super) smaller: u32,
 }
 
-/// The best node with room: warm and of the size, warm at the location, running, coming; among
-/// equals the one with most room.
-pub(super) fn choose(nodes: &BTreeMap<String, Held>, wish: &Wish, max: u32) -> Option<String> {
-    let max = usize::try_from(max).unwrap_or(usize::MAX);
+/// The best node with room; among equals the one with most room.
+pub(super) fn choose(nodes: &BTreeMap<String, Held>, want: &Want<'_>) -> Option<String> {
+    let max = usize::try_from(want.seats_max).unwrap_or(usize::MAX);
     let with_room = nodes.iter().filter(|(_, held)| held.seats.len() < max);
-    let ranked = with_room
-        .filter_map(|(name, held)| held.rank(wish).map(|rank| ((rank, held.seats.len()), name)));
+    let ranked = with_room.filter_map(|(name, held)| {
+        held.rank(name, want).map(|rank| ((rank, held.seats.len()), name))
+    });
     ranked.min().map(|(_, name)| name.clone())
 }
 
@@ -90,36 +146,78 @@ mod tests {
     fn held(size: &str, phase: Phase, seats: usize) -> Held {
         let seats = (0..seats).map(|n| (format!("w{n}"), None)).collect();
         let (size, location) = (size.to_owned(), "fsn1".to_owned());
-        Held { size, location, phase, birth: Birth::Sent, seats }
+        let (birth, origin) = (Birth::Sent, Origin::Asked);
+        Held { size, location, phase, birth, origin, load: None, seats }
+    }
+
+    fn loaded(cpu: u8, memory: u8) -> Held {
+        Held { load: Some(Load { cpu, memory }), ..held("cx33", Phase::Running, 1) }
+    }
+
+    fn want(wish: &Wish) -> Want<'_> {
+        let size = wish.size.as_deref().unwrap_or("cx33");
+        let location = wish.location.as_deref().unwrap_or("fsn1");
+        Want { size, location, wish, held: None, seats_max: 3, busy: 50 }
+    }
+
+    fn nodes<const N: usize>(nodes: [(&str, Held); N]) -> BTreeMap<String, Held> {
+        nodes.into_iter().map(|(name, held)| (name.to_owned(), held)).collect()
+    }
+
+    /// Takes the best away until none is left.
+    fn order(mut nodes: BTreeMap<String, Held>, want: &Want<'_>) -> String {
+        let mut order = String::new();
+        while let Some(best) = choose(&nodes, want) {
+            nodes.remove(&best);
+            order.push_str(&best);
+        }
+        order
     }
 
     #[test]
     fn warm_goes_before_running_and_running_before_coming() {
-        let mut nodes: BTreeMap<String, Held> = [
+        let there = nodes([
             ("a", held("cx33", Phase::Coming, 0)),
             ("b", held("cx33", Phase::Running, 2)),
             ("c", held("cx33", Phase::Running, 1)),
             ("d", held("cx22", Phase::Warm, 0)),
             ("e", held("cx33", Phase::Warm, 0)),
             ("f", held("cx33", Phase::Closed, 0)),
-        ]
-        .into_iter()
-        .map(|(name, held)| (name.to_owned(), held))
-        .collect();
+            ("g", Held { location: "hel1".to_owned(), ..held("cx33", Phase::Warm, 0) }),
+            ("h", Held { location: "hel1".to_owned(), ..held("cx22", Phase::Warm, 0) }),
+        ]);
         let wish = Wish { size: Some("cx33".to_owned()), ..Wish::default() };
-        for expected in ["e", "d", "c", "b", "a"] {
-            assert_eq!(choose(&nodes, &wish, 3).as_deref(), Some(expected));
-            nodes.remove(expected);
-        }
-        assert_eq!(choose(&nodes, &wish, 3), None);
+        assert_eq!(order(there.clone(), &want(&wish)), "egdhcba");
+        let held = Want { held: Some("b"), ..want(&wish) };
+        assert_eq!(order(there, &held), "begdhca", "what the task holds goes before all");
+    }
+
+    #[test]
+    fn the_least_loaded_goes_first_a_busy_one_never_and_an_unknown_one_last() {
+        let there = nodes([
+            ("a", loaded(49, 49)),
+            ("b", loaded(10, 40)),
+            ("c", loaded(40, 10)),
+            ("d", loaded(50, 0)),
+            ("e", loaded(0, 50)),
+            ("f", held("cx33", Phase::Running, 0)),
+        ]);
+        assert_eq!(order(there, &want(&Wish::default())), "cbaf");
     }
 
     #[test]
     fn a_full_node_and_one_elsewhere_are_not_chosen() {
-        let nodes: BTreeMap<String, Held> =
-            [("a".to_owned(), held("cx33", Phase::Running, 3))].into_iter().collect();
-        assert_eq!(choose(&nodes, &Wish::default(), 3), None);
+        let there = nodes([("a", held("cx33", Phase::Running, 3))]);
+        assert_eq!(choose(&there, &want(&Wish::default())), None);
         let elsewhere = Wish { location: Some("hel1".to_owned()), ..Wish::default() };
-        assert_eq!(choose(&nodes, &elsewhere, 9), None);
+        assert_eq!(choose(&there, &Want { seats_max: 9, ..want(&elsewhere) }), None);
+    }
+
+    #[test]
+    fn what_comes_is_waited_for_unless_it_has_another_size_than_the_one_named() {
+        let there = nodes([("a", held("cx22", Phase::Coming, 0))]);
+        assert_eq!(choose(&there, &want(&Wish::default())).as_deref(), Some("a"));
+        let named = Wish { size: Some("cx33".to_owned()), ..Wish::default() };
+        assert_eq!(choose(&there, &want(&named)), None);
     }
 }

@@ -9,7 +9,7 @@ use super::world::Record;
 use super::{CloudError, Performed, SimCloud, done, failure};
 
 /// How an agent's machine stands.
-enum Host {
+pub(super) enum Host {
     Up,
     Down,
     /// There is no such machine, or it goes: the disk goes with it.
@@ -25,12 +25,23 @@ impl SimCloud {
     ) -> Result<Performed, CloudError> {
         let effect = codec::decode::<AgentEffect>(&owed.effect)?;
         let (node, answer) = match &effect {
-            AgentEffect::Create { node } => (node, AgentAnswer::Created),
+            AgentEffect::Create { node, .. } => (node, AgentAnswer::Created),
             AgentEffect::Stop { node } => (node, AgentAnswer::Stopped),
             AgentEffect::Delete { node } => (node, AgentAnswer::Deleted),
+            AgentEffect::Sleep { node } => (node, AgentAnswer::Asleep),
+            AgentEffect::Wake { node } => (node, AgentAnswer::Awake),
+            AgentEffect::Recover { node } => (node, AgentAnswer::Recovered),
         };
         let host = self.host(node, store)?;
         let is_create = matches!(effect, AgentEffect::Create { .. });
+        let is_for_use = match effect {
+            AgentEffect::Create { .. } | AgentEffect::Wake { .. } | AgentEffect::Recover { .. } => {
+                true
+            }
+            AgentEffect::Stop { .. } | AgentEffect::Delete { .. } | AgentEffect::Sleep { .. } => {
+                false
+            }
+        };
         if is_create
             && matches!(host, Host::Up | Host::Down)
             && let Some(performed) = self.create_scripted_workspace(now, owed, node)?
@@ -42,7 +53,7 @@ impl SimCloud {
         let chance = self.chance(owed);
         let at = asked_at + chance.between("agent", 1_000, 5_000);
         let answer = match host {
-            Host::Gone if is_create => {
+            Host::Gone if is_for_use => {
                 Answer::Permanent(failure("not_found", "there is no such machine"))
             }
             Host::Down => Answer::Transient(failure("network", "the agent cannot be reached")),
@@ -51,7 +62,7 @@ impl SimCloud {
             }
             Host::Gone | Host::Up => {
                 let workspace = &owed.id.actor.id;
-                records.extend(if is_create {
+                records.extend(if is_for_use {
                     self.move_in(node, workspace, at)
                 } else {
                     self.move_out(node, workspace, at)
@@ -63,7 +74,7 @@ impl SimCloud {
         Ok(Performed::At(at, answer))
     }
 
-    fn host(&self, node: &ActorRef, store: &dyn Store) -> Result<Host, CloudError> {
+    pub(super) fn host(&self, node: &ActorRef, store: &dyn Store) -> Result<Host, CloudError> {
         let Some(machine) = self.world.machines.get(node) else { return Ok(Host::Gone) };
         if !machine.is_down {
             return Ok(Host::Up);

@@ -115,6 +115,8 @@ impl SimCloud {
                 self.create_machine(now, owed, &order)
             }
             NodeEffect::Delete { machine: _ } => self.delete_machine(now, owed),
+            NodeEffect::Attach { holding } => self.attach(now, owed, holding),
+            NodeEffect::Release { holding } => self.release(now, owed, holding),
         }
     }
 

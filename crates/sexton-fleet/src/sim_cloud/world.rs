@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, ActorRef, EffectId, Timestamp};
 
-use crate::node::Machine;
+use crate::node::{Holding, Machine};
 
 use super::callback::Callback;
+use super::containers::SimContainer;
+use super::sandboxes::{HostState, SimCheckpoint, SimCopy, SimInstance};
 
 /// A machine as the cloud lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,16 @@ pub(super) enum Record {
     Callback(Box<Callback>),
     Acknowledged(u64),
     NextCallback(u64),
+    Holding(ActorRef, Holding),
+    HoldingGone(ActorRef, Holding),
+    Container(Box<SimContainer>),
+    ContainerGone(ActorRef),
+    Key(ActorRef, u64),
+    KeyGone(ActorRef, u64),
+    Host(String, HostState),
+    Instance(ActorRef, Option<SimInstance>),
+    Checkpoint((ActorRef, u64), Option<SimCheckpoint>),
+    Copy((ActorRef, u64), Option<SimCopy>),
 }
 
 /// The tables.
@@ -106,6 +118,25 @@ pub(super) struct World {
     pub(super) next_callback: u64,
     /// Machines that are gone.
     pub(super) totals: Billed,
+    /// Names and volumes, by the lives that they were made for.
+    pub(super) holdings: BTreeSet<(ActorRef, Holding)>,
+    pub(super) containers: BTreeMap<ActorRef, SimContainer>,
+    /// Keys of agents that are valid.
+    pub(super) keys: BTreeSet<(ActorRef, u64)>,
+    /// The hosts of sandboxes, by the names of their workers.
+    pub(super) hosts: BTreeMap<String, HostState>,
+    /// What runs of which sandbox.
+    pub(super) instances: BTreeMap<ActorRef, SimInstance>,
+    pub(super) checkpoints: BTreeMap<(ActorRef, u64), SimCheckpoint>,
+    pub(super) copies: BTreeMap<(ActorRef, u64), SimCopy>,
+}
+
+/// Puts a value there, or takes away what is there.
+fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => table.insert(key, value),
+        None => table.remove(&key),
+    };
 }
 
 impl World {
@@ -135,6 +166,30 @@ impl World {
                 self.callbacks.remove(&number);
             }
             Record::NextCallback(number) => self.next_callback = number,
+            Record::Holding(owner, holding) => {
+                self.holdings.insert((owner, holding));
+            }
+            Record::HoldingGone(owner, holding) => {
+                self.holdings.remove(&(owner, holding));
+            }
+            Record::Container(container) => {
+                self.containers.insert(container.owner.clone(), *container);
+            }
+            Record::ContainerGone(owner) => {
+                self.containers.remove(&owner);
+            }
+            Record::Key(owner, key) => {
+                self.keys.insert((owner, key));
+            }
+            Record::KeyGone(owner, key) => {
+                self.keys.remove(&(owner, key));
+            }
+            Record::Host(host, state) => {
+                self.hosts.insert(host, state);
+            }
+            Record::Instance(of, instance) => put(&mut self.instances, of, instance),
+            Record::Checkpoint(of, checkpoint) => put(&mut self.checkpoints, of, checkpoint),
+            Record::Copy(of, copy) => put(&mut self.copies, of, copy),
         }
     }
 
@@ -155,6 +210,25 @@ impl World {
         records.extend(asked.map(|(of, asked)| Record::Asked(of.clone(), asked.clone())));
         let callbacks = self.callbacks.values().cloned();
         records.extend(callbacks.map(|callback| Record::Callback(Box::new(callback))));
+        let holdings = self.holdings.iter().cloned();
+        records.extend(holdings.map(|(of, holding)| Record::Holding(of, holding)));
+        let containers = self.containers.values().cloned();
+        records.extend(containers.map(|container| Record::Container(Box::new(container))));
+        records.extend(self.keys.iter().map(|(of, key)| Record::Key(of.clone(), *key)));
+        records.extend(self.sandboxes());
+        records
+    }
+
+    fn sandboxes(&self) -> Vec<Record> {
+        let hosts = self.hosts.iter().map(|(host, state)| Record::Host(host.clone(), *state));
+        let mut records: Vec<Record> = hosts.collect();
+        let instances = self.instances.iter();
+        records.extend(instances.map(|(of, it)| Record::Instance(of.clone(), Some(it.clone()))));
+        let checkpoints = self.checkpoints.iter();
+        records
+            .extend(checkpoints.map(|(of, it)| Record::Checkpoint(of.clone(), Some(it.clone()))));
+        let copies = self.copies.iter();
+        records.extend(copies.map(|(of, it)| Record::Copy(of.clone(), Some(it.clone()))));
         records
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sexton_core::sweep::{self, Pass, Sweep, Sweeper};
 use sexton_core::{
-    Actor, ActorId, Answer, Call, Engine, Entry, Error, Event, Handler, Intent, Limits, Message,
-    Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What, key, query,
+    Actor, ActorId, Answer, Body, Call, Engine, Entry, Error, Event, Handler, Intent, Limits, Mail,
+    Message, Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What, codec, key,
+    query,
 };
 use sexton_store::MemoryStore;
 
@@ -17,8 +18,8 @@ use crate::reaper::{Reaper, ReaperInit};
 use crate::sim_cloud::{Performed, ScriptStep, SimCloud};
 use crate::sweeps;
 use crate::{
-    Caller, EndTask, NodeClass, NodeRole, NodeSpec, Owner, OwnerInit, StartTask, TaskEnd, TaskSpec,
-    Tenure, placement::Wish,
+    Caller, EndTask, NodeClass, NodeRole, NodeSpec, Owner, OwnerInit, StartTask, TaskEnd,
+    TaskSession, TaskSpec, Tenure, placement::Wish,
 };
 
 pub(super) const SEED: u64 = 11;
@@ -43,6 +44,10 @@ pub(super) struct Fleet {
     commits: u64,
     /// The control plane is killed right behind this commit.
     killed_after: Option<u64>,
+    /// Messages of these names never reach an inbox.
+    lost: Vec<&'static str>,
+    /// Messages that did, by name.
+    mails: BTreeMap<String, usize>,
 }
 
 /// Tells a story in every way: with both nets, with each of them alone, and with the control
@@ -53,8 +58,14 @@ pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
 
     story(&mut Fleet::new().without_alarms());
     story(&mut Fleet::new().without_sweeps());
-    // Sweeps pass more seldom here: most of a long story is passes that find nothing.
-    let policy = || Policy { sweep_every: Duration::from_secs(30 * 60), ..Policy::default() };
+    // Sweeps pass and tasks ask more seldom here: most of a long story finds nothing.
+    let policy = || Policy {
+        sweep_every: Duration::from_secs(30 * 60),
+        task_poll_node_provisioning: Duration::from_secs(10 * 60),
+        task_poll_node_agent_ready: Duration::from_secs(10 * 60),
+        task_poll_workspace_ready: Duration::from_secs(10 * 60),
+        ..Policy::default()
+    };
     let mut whole = Fleet::with(policy(), None);
     story(&mut whole);
     for commit in 1..=whole.commits {
@@ -87,6 +98,16 @@ fn is_telling(batch: &sexton_core::Batch) -> bool {
     !parsed.clone().any(|it| of_sweep(&it)) || parsed.into_iter().any(|it| is_mail(&it))
 }
 
+/// The name of the message that a write puts into an inbox.
+fn mail_name(write: &sexton_core::Write) -> Option<String> {
+    let is_inbox = matches!(key::parse(&write.key), Some(key::Parsed::Inbox(..)));
+    let mail = write.value.as_deref().filter(|_| is_inbox)?;
+    match codec::open::<Mail>(mail).expect("a mail").body {
+        Body::Message { name, .. } => Some(name),
+        Body::Create { .. } | Body::Destroy { .. } | Body::Advance | Body::Gone { .. } => None,
+    }
+}
+
 impl Fleet {
     /// With deadlines and sweeps, one owner `ada`, and a cloud in memory.
     pub(super) fn new() -> Self {
@@ -108,6 +129,8 @@ impl Fleet {
             passes: BTreeMap::new(),
             commits: 0,
             killed_after: None,
+            lost: Vec::new(),
+            mails: BTreeMap::new(),
             path,
             policy,
         };
@@ -136,7 +159,7 @@ impl Fleet {
         self
     }
 
-    fn create<A: Actor>(&mut self, name: &str, init: &A::Init) {
+    pub(super) fn create<A: Actor>(&mut self, name: &str, init: &A::Init) {
         let request = Request::create::<A>(
             init,
             Box::new(|born| {
@@ -151,9 +174,35 @@ impl Fleet {
         self.submit(turned);
     }
 
+    /// Another owner, with the same policy.
+    pub(super) fn add_owner(&mut self, name: &str) {
+        let (installation, policy) = (uuid::Uuid::nil(), self.policy.clone());
+        self.create::<Owner>(name, &OwnerInit { installation, policy });
+    }
+
+    /// How many messages of this name went into inboxes so far.
+    pub(super) fn mails(&self, name: &str) -> usize {
+        self.mails.get(name).copied().unwrap_or(0)
+    }
+
+    /// From now on messages of these names get lost on their way.
+    pub(super) fn lose(&mut self, names: &[&'static str]) {
+        self.lost = names.to_vec();
+    }
+
     fn submit(&mut self, turned: Turned) {
-        if let Some(batch) = turned.batch {
+        let mut has_lost = false;
+        if let Some(mut batch) = turned.batch {
             let is_telling = is_telling(&batch);
+            let n = batch.writes.len();
+            let is_lost = |write: &sexton_core::Write| {
+                mail_name(write).is_some_and(|name| self.lost.contains(&name.as_str()))
+            };
+            batch.writes.retain(|write| !is_lost(write));
+            has_lost = batch.writes.len() < n;
+            for name in batch.writes.iter().filter_map(mail_name) {
+                *self.mails.entry(name).or_default() += 1;
+            }
             self.store.submit(batch).expect("fenced by nobody");
             self.store.flush().expect("memory");
             self.engine.flushed(self.engine.order());
@@ -162,6 +211,10 @@ impl Fleet {
         self.events.extend(turned.events);
         for release in turned.releases {
             release();
+        }
+        if has_lost {
+            // What the engine remembers of the mail is lost with it.
+            self.restart();
         }
         if self.killed_after.is_some_and(|commit| self.commits >= commit) {
             self.killed_after = None;
@@ -348,7 +401,7 @@ impl Fleet {
 
     /// Nothing lives but the owner, and no machine is left.
     pub(super) fn assert_nothing_left(&self) {
-        for kind in ["node", "workspace", "task"] {
+        for kind in ["node", "workspace", "session", "task"] {
             assert_eq!(self.rows(kind), [], "at {}", self.now);
         }
         assert_eq!(self.cloud.machines(self.now).count(), 0);
@@ -373,9 +426,16 @@ pub(super) fn ada() -> Caller {
 }
 
 pub(super) fn start(name: &str, tenure: Tenure, place: Wish) -> StartTask {
-    StartTask { caller: ada(), name: name.to_owned(), spec: TaskSpec { tenure, place } }
+    let spec = TaskSpec { tenure, place, session: TaskSession::Unwanted };
+    StartTask { caller: ada(), name: name.to_owned(), spec }
 }
 
 pub(super) fn end(name: &str, end: TaskEnd) -> EndTask {
     EndTask { caller: ada(), name: name.to_owned(), end }
+}
+
+/// Sets a time of the project `slow`.
+pub(super) fn own_time(name: &str, value: &str) -> crate::SetTime {
+    let (name, value) = (name.to_owned(), value.to_owned());
+    crate::SetTime { caller: ada(), project: Some("slow".to_owned()), name, value }
 }

@@ -71,11 +71,12 @@ fn a_late_ready_callback_changes_nothing_and_is_recorded() {
     fleet.tell(end("a", TaskEnd::Completed));
     fleet.run(32 * MINUTE);
     assert_eq!(fleet.statuses("node"), ["stopped"]);
-    fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1 }).unwrap();
+    fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1, version: None }).unwrap();
     assert_eq!(fleet.statuses("node"), ["stopped"]);
     assert!(fleet.has_fact("node/ada~n1", "late"));
     fleet.run(HOUR);
-    let error = fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1 }).unwrap_err();
+    let error =
+        fleet.call::<Node, _>("node/ada~n1", Ready { epoch: 1, version: None }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Destroyed);
 }
 

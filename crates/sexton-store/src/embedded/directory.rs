@@ -24,8 +24,9 @@ use crate::fault;
 use crate::index::{self, Index, IndexKind};
 use crate::journal::Journal;
 
-/// The version of the directory's layout; a later one is refused by name.
-const FORMAT: u32 = 1;
+/// The version of the directory's layout; another one is refused by name. No earlier one was
+/// ever released.
+const FORMAT: u32 = 2;
 const MARKER: &str = "sexton-store";
 const MARKER_NEW: &str = "sexton-store.new";
 const LOCK: &str = "lock";
@@ -119,10 +120,10 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
     field("sexton store").ok_or_else(|| corrupt("it does not begin with `sexton store`"))?;
     let format = field("format").and_then(|it| it.parse::<u32>().ok());
     let format = format.ok_or_else(|| corrupt("it names no format"))?;
-    if format > FORMAT {
+    if format != FORMAT {
         let path = path.display();
         let message =
-            format!("the store {path} has format {format}, and this version reads up to {FORMAT}");
+            format!("the store {path} has format {format}, and this version reads {FORMAT}");
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     let index = field("index").ok_or_else(|| corrupt("it names no index"))?;
@@ -131,6 +132,55 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
         return Err(corrupt(&format!("it does not have {SHARDS} shards")));
     }
     IndexKind::from_name(&index).ok_or_else(|| corrupt(&format!("no index is called `{index}`")))
+}
+
+/// Takes a lock that keeps writers out and other readers in, without changing a byte.
+///
+/// `None` where there is no file to lock, as in a copy.
+pub(super) fn take_shared_lock(path: &Path) -> Result<Option<File>, Error> {
+    let file = path.join(LOCK);
+    let failed = |error| fault::of_io(ErrorKind::Closed, "lock", &file, error);
+    let lock = match File::open(&file) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn in_use(path: &Path) -> Error {
+    let message = format!("the store {} is in use by another process", path.display());
+    Error::new(ErrorKind::Busy, message)
+}
+
+/// Whether anything at `path` is of a store, whole or not; refuses what is none.
+pub(super) fn is_store(path: &Path) -> Result<bool, Error> {
+    if has_marker(path) {
+        return Ok(true);
+    }
+    if path.join(MARKER_NEW).is_file() {
+        return Err(refused(path, "is a store whose making was cut short: nothing is in it yet"));
+    }
+    let names = [IndexKind::Redb, IndexKind::Sled].map(IndexKind::file_name);
+    if names.into_iter().chain([JOURNAL]).any(|name| path.join(name).exists()) {
+        return Ok(false);
+    }
+    let message = format!("there is no store at {}", path.display());
+    Err(Error::new(ErrorKind::NotFound, message))
+}
+
+/// Where the marker of the store at `path` lies.
+pub(super) fn marker(path: &Path) -> PathBuf {
+    path.join(MARKER)
+}
+
+/// Where the journal of the store at `path` lies.
+pub(super) fn journal(path: &Path) -> PathBuf {
+    path.join(JOURNAL)
 }
 
 fn write_marker(path: &Path, kind: IndexKind) -> Result<(), Error> {
@@ -184,10 +234,7 @@ fn take_lock(path: &Path) -> Result<File, Error> {
     let lock = options.open(&file).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("the store {} is in use by another process", path.display());
-            Err(Error::new(ErrorKind::Busy, message))
-        }
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

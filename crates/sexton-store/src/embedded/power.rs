@@ -9,14 +9,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
-use sexton_core::key::Key;
-use sexton_core::{Batch, Error, ErrorKind, Fence, Sequence, Shard, Timestamp, Write};
+use sexton_core::key::{self, Key};
+use sexton_core::{Batch, Cursor, Error, ErrorKind, Fence, Sequence, Shard, Timestamp, Write};
 
 use super::Sizes;
 use super::shared::Shared;
 use super::worker::{Job, perform};
 use crate::disk::Disk;
-use crate::fences::Fences;
 use crate::index::redb::RedbIndex;
 use crate::index::{Checkpoint, Index};
 use crate::journal::Journal;
@@ -30,6 +29,19 @@ fn sizes() -> Sizes {
     Sizes { overlay_bytes: 6_000, journal_bytes: 12_000, segment_bytes: 4_096 }
 }
 
+/// What one batch holds: its writes and its events.
+type Turn = (Vec<Write>, Vec<Vec<u8>>);
+
+/// What a test notes when it was acknowledged: batches, and up to where the log was trimmed.
+fn note(disk: &SimDisk, n_batches: usize, trimmed: Cursor) {
+    disk.note((u64::try_from(n_batches).expect("small") << 32) | trimmed.0);
+}
+
+/// A note read back.
+fn noted(note: u64) -> (usize, Cursor) {
+    (usize::try_from(note >> 32).expect("small"), Cursor(note & u64::from(u32::MAX)))
+}
+
 /// A store over a simulated disk, its jobs not yet done, and the history behind it.
 struct Life {
     shared: Arc<Shared>,
@@ -41,8 +53,7 @@ fn create(disk: &SimDisk) {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let journal = Journal::create(shared, sizes().segment_bytes).expect("an empty disk");
     let index = open_index(disk).expect("an empty disk");
-    let beginning = Checkpoint { position: 0, generation: 1, fences: Fences::new() };
-    index.apply(&Overlay::default(), &beginning).expect("an empty disk");
+    index.apply(&Overlay::default(), &Checkpoint::beginning()).expect("an empty disk");
     disk.sync().expect("an empty disk");
     drop((journal, index));
 }
@@ -73,17 +84,24 @@ impl Life {
         usize::try_from(sum).expect("small")
     }
 
-    fn submit(&mut self, chance: &mut Chance, history: &mut Vec<Vec<Write>>) -> Result<(), Error> {
+    fn submit(&mut self, chance: &mut Chance, history: &mut Vec<Turn>) -> Result<(), Error> {
         let shard = Shard::new(u16::try_from(chance.below(u64::from(SHARDS))).expect("small"));
         let fence = self.fences.get_mut(&shard).expect("a claim names every shard");
-        let writes = some_writes(chance);
+        let turn @ (writes, events) = &(some_writes(chance), some_events(chance));
         let (expected, order) = (fence.sequence, 0);
         let at = Timestamp::ZERO;
-        let batch =
-            Batch { shard, epoch: fence.epoch, expected, at, order, writes: writes.clone() };
+        let batch = Batch {
+            shard,
+            epoch: fence.epoch,
+            expected,
+            at,
+            order,
+            writes: writes.clone(),
+            events: events.clone(),
+        };
         self.shared.submit(batch)?;
         fence.sequence = Sequence(expected.0 + 1);
-        history.push(writes);
+        history.push(turn.clone());
         Ok(())
     }
 
@@ -103,15 +121,21 @@ impl Life {
         &mut self,
         disk: &SimDisk,
         chance: &mut Chance,
-        history: &mut Vec<Vec<Write>>,
+        history: &mut Vec<Turn>,
     ) -> Result<(), Error> {
         for _ in 0..chance.below(120) {
             if chance.is(70) {
                 self.submit(chance, history)?;
+            } else if chance.is(15) {
+                self.do_jobs();
+                let bounds = self.shared.log()?;
+                let up_to = bounds.begin.0 + chance.below(bounds.end.0 - bounds.begin.0 + 1);
+                self.shared.trim_log(Cursor(up_to))?;
+                note(disk, history.len(), Cursor(up_to));
             } else {
                 self.do_jobs();
                 self.shared.flush()?;
-                disk.note(u64::try_from(history.len()).expect("small"));
+                note(disk, history.len(), self.shared.log()?.begin);
                 if chance.is(60) {
                     self.do_jobs();
                 }
@@ -133,25 +157,41 @@ fn some_writes(chance: &mut Chance) -> Vec<Write> {
     writes
 }
 
-fn model(history: &[Vec<Write>]) -> BTreeMap<Key, Vec<u8>> {
+fn some_events(chance: &mut Chance) -> Vec<Vec<u8>> {
+    let length = |chance: &mut Chance| usize::try_from(chance.below(90)).expect("small");
+    (0..chance.below(3)).map(|number| vec![u8::from(number == 0); length(chance)]).collect()
+}
+
+fn model(history: &[Turn], begin: Cursor) -> BTreeMap<Key, Vec<u8>> {
     let mut records = BTreeMap::new();
-    for write in history.iter().flatten().cloned() {
+    for write in history.iter().flat_map(|(writes, _)| writes).cloned() {
         match write.value {
             Some(value) => records.insert(write.key, value),
             None => records.remove(&write.key),
         };
     }
+    for (number, event) in (1..).zip(history.iter().flat_map(|(_, events)| events)) {
+        if number > begin.0 {
+            records.insert(key::event(number), event.clone());
+        }
+    }
     records
 }
 
 /// Holds a store that was opened again to the promises.
-fn check(life: &Life, history: &mut Vec<Vec<Write>>, acknowledged: u64, case: &str) {
+fn check(life: &Life, history: &mut Vec<Turn>, acknowledged: u64, case: &str) {
     let kept = life.n_batches();
-    let acknowledged = usize::try_from(acknowledged).expect("small");
+    let (acknowledged, trimmed) = noted(acknowledged);
     assert!(kept >= acknowledged, "{case}: {kept} kept, {acknowledged} acknowledged");
     assert!(kept <= history.len(), "{case}: more kept than there was");
     history.truncate(kept);
-    assert!(life.records() == model(history), "{case}: not what the first {kept} batches make");
+    let log = life.shared.log().expect("readable");
+    let n_events: usize = history.iter().map(|(_, events)| events.len()).sum();
+    assert_eq!(Ok(log.end.0), u64::try_from(n_events), "{case}: numbers were given twice");
+    assert_eq!(log.durable, log.end, "{case}: what came back is durable");
+    assert!(log.begin >= trimmed && log.begin <= log.end, "{case}: {log:?}, {trimmed} trimmed");
+    let expected = model(history, log.begin);
+    assert!(life.records() == expected, "{case}: not what the first {kept} batches make");
 }
 
 #[test]
@@ -169,7 +209,7 @@ fn what_was_acknowledged_survives_every_power_cut() {
             let mut life = Life::begin(&disk).unwrap_or_else(|error| panic!("{case}: {error}"));
             check(&life, &mut history, acknowledged, &case);
             // What came back is on disk now, whatever happens next.
-            disk.note(u64::try_from(history.len()).unwrap());
+            note(&disk, history.len(), life.shared.log().unwrap().begin);
             life.work(&disk, &mut chance, &mut history).expect("a disk that does not fail");
             (disk, acknowledged) = disk.after_power_cut();
         }
@@ -226,8 +266,8 @@ fn what_was_seen_after_a_failed_flush_stays() {
         let disk = disk.after_kill();
         let life = Life::begin(&disk).unwrap_or_else(|error| panic!("{case}: {error}"));
         check(&life, &mut history, 0, &case);
-        let seen = u64::try_from(history.len()).unwrap();
-        let (disk, _) = disk.after_power_cut();
+        note(&disk, history.len(), life.shared.log().unwrap().begin);
+        let (disk, seen) = disk.after_power_cut();
         let life = Life::begin(&disk).unwrap_or_else(|error| panic!("{case}: {error}"));
         check(&life, &mut history, seen, &case);
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
 use sexton_core::StoreFigures;
 use sexton_core::key::Key;
-use sexton_core::{Batch, Epoch, Error, ErrorKind, Fence, Position, Shard};
+use sexton_core::log::Bounds;
+use sexton_core::{Batch, Cursor, Epoch, Error, ErrorKind, Fence, Position, Shard, Write};
 
 use super::Sizes;
 use super::worker::Job;
@@ -15,6 +16,7 @@ use crate::fault;
 use crate::fences::Fences;
 use crate::index::{Checkpoint, Index};
 use crate::journal::{self, FRAME_HEAD_BYTES, Item, Journal, Start};
+use crate::log;
 use crate::overlay::{Merge, Overlay};
 
 /// The bytes that may wait for a flush; a submit above it flushes by itself. Chosen: far more
@@ -50,6 +52,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Tables {
     fences: Fences,
+    log: Bounds,
     /// What came since the latest freeze.
     overlay: Overlay,
     /// What is on its way into the index.
@@ -80,6 +83,8 @@ struct Group {
     frame: Vec<u8>,
     items: u32,
     last: u64,
+    /// Where the log ends behind it.
+    log_end: Cursor,
     /// Goes to the index once the frame is durable.
     frozen: Option<Arc<Frozen>>,
 }
@@ -92,7 +97,7 @@ impl Shared {
         journal: Journal,
         index: Box<dyn Index>,
     ) -> Self {
-        Self::with(label, sizes, (journal, index), Recovered::new(Fences::new(), 0))
+        Self::with(label, sizes, (journal, index), Recovered::new(Checkpoint::beginning()))
     }
 
     /// The state of a store that exists: the checkpoint of its index, and what the journal holds
@@ -105,13 +110,12 @@ impl Shared {
     ) -> Result<Self, Error> {
         let checkpoint = index.checkpoint()?;
         let start = Start { position: checkpoint.position, generation: checkpoint.generation };
-        let mut recovered = Recovered::new(checkpoint.fences, checkpoint.position);
+        let mut recovered = Recovered::new(checkpoint);
         let mut take = |position, item| {
             recovered.take(position, item);
             if recovered.overlay.bytes() > sizes.overlay_bytes {
                 // Memory stays bounded however long the journal is.
-                let fences = recovered.fences.clone();
-                let checkpoint = Checkpoint { position, generation: start.generation, fences };
+                let checkpoint = recovered.checkpoint(start.generation);
                 index.apply(&recovered.overlay, &checkpoint)?;
                 recovered.overlay = Overlay::default();
                 recovered.applied = position;
@@ -134,6 +138,7 @@ impl Shared {
     ) -> Self {
         let tables = Tables {
             fences: recovered.fences,
+            log: Bounds { durable: recovered.log.end, ..recovered.log },
             overlay: recovered.overlay,
             frozen: None,
             pending: vec![0; FRAME_HEAD_BYTES],
@@ -200,9 +205,9 @@ impl Shared {
 
     pub(crate) fn submit(&self, batch: Batch) -> Result<Position, Error> {
         self.check()?;
-        let bytes =
+        let writes =
             batch.writes.iter().map(|it| it.key.len() + it.value.as_ref().map_or(0, Vec::len));
-        let bytes: usize = bytes.sum();
+        let bytes = writes.sum::<usize>() + batch.events.iter().map(Vec::len).sum::<usize>();
         if bytes > BATCH_BYTES_MAX {
             let message =
                 format!("a batch of {bytes} bytes is larger than the {BATCH_BYTES_MAX} allowed");
@@ -217,9 +222,7 @@ impl Shared {
         tables.n_pending += 1;
         tables.last += 1;
         tables.n_commits += 1;
-        for write in batch.writes {
-            tables.overlay.put(write);
-        }
+        tables.take(batch.writes, batch.events);
         let position = Position(tables.last);
         let is_full = tables.pending.len() > PENDING_BYTES_MAX;
         drop(tables);
@@ -227,6 +230,35 @@ impl Shared {
             self.flush()?;
         }
         Ok(position)
+    }
+
+    pub(crate) fn log(&self) -> Result<Bounds, Error> {
+        self.check()?;
+        Ok(fault::read(&self.tables).log)
+    }
+
+    /// Trims in pages, each an item of its own, so that memory stays bounded.
+    pub(crate) fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        self.check()?;
+        let mut is_done = false;
+        while !is_done {
+            is_done = self.trim_page(up_to)?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Submits the next page of a trim, if any is left; whether it was the last.
+    fn trim_page(&self, up_to: Cursor) -> Result<bool, Error> {
+        let tables = &mut *fault::write(&self.tables);
+        let Some(next) = log::next_trim(&tables.log, up_to)? else { return Ok(true) };
+        journal::write_trim(&mut tables.pending, next);
+        tables.n_pending += 1;
+        tables.last += 1;
+        for write in log::trim(&mut tables.log, next) {
+            tables.overlay.put(write);
+        }
+        Ok(next == up_to)
     }
 
     pub(crate) fn flush(&self) -> Result<Position, Error> {
@@ -248,6 +280,7 @@ impl Shared {
         }
         let mut tables = fault::write(&self.tables);
         tables.flushed = group.last;
+        tables.log.durable = group.log_end;
         tables.n_flushes += 1;
         tables.journal_bytes += u64::try_from(group.frame.len()).unwrap_or(u64::MAX);
         tables.disk_bytes = journal.bytes();
@@ -272,12 +305,12 @@ impl Shared {
         let mut tables = fault::write(&self.tables);
         let frame = std::mem::replace(&mut tables.pending, vec![0; FRAME_HEAD_BYTES]);
         let items = std::mem::take(&mut tables.n_pending);
-        let last = tables.last;
+        let (last, log_end) = (tables.last, tables.log.end);
         let is_due = tables.overlay.bytes() > self.sizes.overlay_bytes
             || tables.journal_bytes > self.sizes.journal_bytes;
         let is_free = tables.frozen.is_none();
         let frozen = (is_due && is_free).then(|| tables.freeze(generation));
-        Group { frame, items, last, frozen }
+        Group { frame, items, last, log_end, frozen }
     }
 
     /// Waits while the index is so far behind that memory or journal would grow without bound.
@@ -397,10 +430,17 @@ impl Shared {
 }
 
 impl Tables {
+    /// Takes what a batch writes, and numbers its events.
+    fn take(&mut self, writes: Vec<Write>, events: Vec<Vec<u8>>) {
+        for write in writes.into_iter().chain(log::number(&mut self.log, events)) {
+            self.overlay.put(write);
+        }
+    }
+
     /// Sets aside all writes so far, as they stand after the last item.
     fn freeze(&mut self, generation: u64) -> Arc<Frozen> {
-        let fences = self.fences.clone();
-        let checkpoint = Checkpoint { position: self.last, generation, fences };
+        let (position, fences, log) = (self.last, self.fences.clone(), self.log);
+        let checkpoint = Checkpoint { position, generation, fences, log };
         let frozen = Arc::new(Frozen { overlay: std::mem::take(&mut self.overlay), checkpoint });
         self.frozen = Some(Arc::clone(&frozen));
         self.journal_bytes = 0;
@@ -409,29 +449,44 @@ impl Tables {
 }
 
 /// What a replay builds up.
-struct Recovered {
-    fences: Fences,
-    overlay: Overlay,
-    last: u64,
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) fences: Fences,
+    pub(super) log: Bounds,
+    pub(super) overlay: Overlay,
+    pub(super) last: u64,
     /// Up to where the index is.
     applied: u64,
 }
 
 impl Recovered {
-    fn new(fences: Fences, applied: u64) -> Self {
-        Self { fences, overlay: Overlay::default(), last: applied, applied }
+    pub(super) fn new(checkpoint: Checkpoint) -> Self {
+        let Checkpoint { position, fences, log, .. } = checkpoint;
+        Self { fences, log, overlay: Overlay::default(), last: position, applied: position }
     }
 
-    fn take(&mut self, position: u64, item: Item) {
+    /// Takes an item, which is the next.
+    pub(super) fn take(&mut self, position: u64, item: Item) {
         match item {
             Item::Claim(epoch) => self.fences.claim(epoch),
             Item::Batch(batch) => {
                 self.fences.advance(&batch);
-                for write in batch.writes {
+                let events = log::number(&mut self.log, batch.events);
+                for write in batch.writes.into_iter().chain(events) {
+                    self.overlay.put(write);
+                }
+            }
+            Item::Trim(up_to) => {
+                for write in log::trim(&mut self.log, up_to) {
                     self.overlay.put(write);
                 }
             }
         }
         self.last = position;
+    }
+
+    fn checkpoint(&self, generation: u64) -> Checkpoint {
+        let (position, fences, log) = (self.last, self.fences.clone(), self.log);
+        Checkpoint { position, generation, fences, log }
     }
 }

@@ -8,6 +8,7 @@ use ::redb::{
 };
 use sexton_core::{Error, ErrorKind};
 
+use super::copy_on_write::CopyOnWrite;
 use super::{Checkpoint, Index, guarded, seal, unseal};
 use crate::embedded::Check;
 use crate::fault;
@@ -50,8 +51,19 @@ impl RedbIndex {
         Ok(index)
     }
 
+    /// Opens a file that is there, and changes nothing of it: what redb would mend is mended in
+    /// memory.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, Error> {
+        Self::with_backend(path, over_file(path)?)
+    }
+
+    /// Looks at every page of a file that is there, and changes nothing of it. Whether all check.
+    pub(crate) fn check_read_only(path: &Path) -> Result<bool, Error> {
+        let mut index = Self::open_read_only(path)?;
+        index.database.check_integrity().map_err(|error| failed(path, "check", error))
+    }
+
     /// Opens or makes one over files of somebody else.
-    #[cfg(test)]
     pub(crate) fn with_backend(
         path: &Path,
         backend: impl ::redb::StorageBackend,
@@ -164,6 +176,10 @@ impl Index for RedbIndex {
     fn bytes(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |it| it.len())
     }
+}
+
+fn over_file(path: &Path) -> Result<CopyOnWrite, Error> {
+    CopyOnWrite::over(path).map_err(|error| fault::of_io(ErrorKind::Closed, "open", path, error))
 }
 
 fn builder() -> Builder {

@@ -23,6 +23,7 @@ use ::sled::transaction::{
 };
 use ::sled::{Config, Db, Mode, Tree};
 use sexton_core::{Error, ErrorKind};
+use tempfile::TempDir;
 
 use super::{Checkpoint, Index, guarded, seal, unseal};
 use crate::disk::sync_directory;
@@ -54,6 +55,8 @@ pub(crate) struct SledIndex {
     parts: Tree,
     checkpoints: Tree,
     database: Db,
+    /// Where it lies, if it is a copy; last, so that it goes after the others.
+    copy: Option<TempDir>,
 }
 
 type Aborted = ConflictableTransactionError<::sled::Error>;
@@ -82,6 +85,18 @@ impl SledIndex {
                 drop(record?.1?);
             }
         }
+        Ok(index)
+    }
+
+    /// Opens a copy of a directory that is there, which goes with the index.
+    pub(crate) fn open_copy(path: &Path) -> Result<Self, Error> {
+        let failed = |error| fault::of_io(ErrorKind::Closed, "copy", path, error);
+        let copy = tempfile::Builder::new().prefix("sexton-sled-").tempdir().map_err(failed)?;
+        copy_all(path, copy.path()).map_err(failed)?;
+        let mut index = Self::open(copy.path(), Check::Quick)?;
+        // What is told is told of the original.
+        path.clone_into(&mut index.path);
+        index.copy = Some(copy);
         Ok(index)
     }
 
@@ -119,7 +134,7 @@ impl SledIndex {
         let records = database.open_tree("records")?;
         let parts = database.open_tree("parts")?;
         let checkpoints = database.open_tree("checkpoint")?;
-        Ok(Self { path: path.to_owned(), records, parts, checkpoints, database })
+        Ok(Self { path: path.to_owned(), records, parts, checkpoints, database, copy: None })
     }
 
     /// Applies writes in transactions of bounded size.
@@ -324,6 +339,21 @@ fn part_key(key: &[u8], number: [u8; 4]) -> Vec<u8> {
     let mut part = part_prefix(key);
     part.extend_from_slice(&number);
     part
+}
+
+/// Copies every file below a directory.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let place = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_all(&path, &place)?;
+        } else {
+            fs::copy(&path, &place)?;
+        }
+    }
+    Ok(())
 }
 
 /// Flushes every file below a directory, and the directories.

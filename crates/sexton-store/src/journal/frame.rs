@@ -6,8 +6,10 @@
 //! segment:  "SXTNJRNL"  format:4  crc32:4  generation:8  first position:8  zeros to 64
 //! frame:    "SXF" format:1  length:4  generation:8  position:8  items:4  crc32:4  body  zeros to 8
 //! batch:    1  shard:2  epoch:8  expected:8  at:8  order:8  writes:4  (key length:4 key value)*
+//!           events:4  (length:4 event)*
 //! value:    length:4 bytes, or FFFFFFFF for a record taken away
 //! claim:    2  epoch:8
+//! trim:     3  cursor:8
 //! ```
 //!
 //! A segment is used again and again, so old frames lie behind new ones: a frame counts only if
@@ -15,10 +17,10 @@
 
 use sexton_core::Write;
 use sexton_core::limits::SHARDS;
-use sexton_core::{Batch, Epoch, Sequence, Shard, Timestamp};
+use sexton_core::{Batch, Cursor, Epoch, Sequence, Shard, Timestamp};
 
-/// The version of the journal's format; a later one is refused by name.
-pub(crate) const FORMAT: u8 = 1;
+/// The version of the journal's format; another one is refused by name.
+pub(crate) const FORMAT: u8 = 2;
 /// The bytes of a segment's head; the first frame lies behind it. Chosen: a cache line.
 pub(crate) const SEGMENT_HEAD_BYTES: usize = 64;
 /// The bytes of a frame's head.
@@ -30,6 +32,7 @@ const SEGMENT_MAGIC: &[u8; 8] = b"SXTNJRNL";
 const FRAME_MAGIC: &[u8; 3] = b"SXF";
 const TAG_BATCH: u8 = 1;
 const TAG_CLAIM: u8 = 2;
+const TAG_TRIM: u8 = 3;
 /// Stands where a value's length would, for a record that is taken away.
 const TAKEN_AWAY: u32 = u32::MAX;
 
@@ -47,8 +50,8 @@ pub(crate) struct SegmentHead {
 pub(crate) enum BadHead {
     /// The bytes are not a head.
     Damaged,
-    /// A later version wrote it.
-    Newer(u32),
+    /// Another version wrote it.
+    Other(u32),
 }
 
 impl SegmentHead {
@@ -77,8 +80,8 @@ impl SegmentHead {
         if magic != Some(*SEGMENT_MAGIC) || sum != crc32fast::hash(&blank) {
             return Err(BadHead::Damaged);
         }
-        if format > u32::from(FORMAT) {
-            return Err(BadHead::Newer(format));
+        if format != u32::from(FORMAT) {
+            return Err(BadHead::Other(format));
         }
         Ok(Self { generation, first })
     }
@@ -156,6 +159,8 @@ pub(crate) enum Item {
     Batch(Batch),
     /// Every shard got this epoch.
     Claim(Epoch),
+    /// The log begins behind this cursor from here on.
+    Trim(Cursor),
 }
 
 /// Appends a batch to the body of a frame.
@@ -190,6 +195,11 @@ fn try_write_batch(body: &mut Vec<u8>, batch: &Batch) -> Option<()> {
             None => body.extend_from_slice(&TAKEN_AWAY.to_le_bytes()),
         }
     }
+    body.extend_from_slice(&u32::try_from(batch.events.len()).ok()?.to_le_bytes());
+    for event in &batch.events {
+        body.extend_from_slice(&u32::try_from(event.len()).ok()?.to_le_bytes());
+        body.extend_from_slice(event);
+    }
     Some(())
 }
 
@@ -199,12 +209,19 @@ pub(crate) fn write_claim(body: &mut Vec<u8>, epoch: Epoch) {
     body.extend_from_slice(&epoch.0.to_le_bytes());
 }
 
+/// Appends a trim to the body of a frame.
+pub(crate) fn write_trim(body: &mut Vec<u8>, up_to: Cursor) {
+    body.push(TAG_TRIM);
+    body.extend_from_slice(&up_to.0.to_le_bytes());
+}
+
 /// Takes the next item off a body; `None` if the bytes are not one.
 pub(crate) fn read_item(body: &mut &[u8]) -> Option<Item> {
     let mut reader = Reader { bytes: body };
     let item = match reader.array::<1>()? {
         [TAG_BATCH] => Item::Batch(read_batch(&mut reader)?),
         [TAG_CLAIM] => Item::Claim(Epoch(reader.u64()?)),
+        [TAG_TRIM] => Item::Trim(Cursor(reader.u64()?)),
         _ => return None,
     };
     *body = reader.bytes;
@@ -228,7 +245,13 @@ fn read_batch(reader: &mut Reader<'_>) -> Option<Batch> {
         };
         writes.push(Write { key, value });
     }
-    Some(Batch { shard, epoch, expected, at, order, writes })
+    let n_events = reader.u32()?;
+    let mut events = Vec::new();
+    for _ in 0..n_events {
+        let bytes = usize::try_from(reader.u32()?).ok()?;
+        events.push(reader.take(bytes)?.to_vec());
+    }
+    Some(Batch { shard, epoch, expected, at, order, writes, events })
 }
 
 fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
@@ -277,6 +300,7 @@ mod tests {
                 Write { key: b"gone".to_vec(), value: None },
                 Write { key: Vec::new(), value: Some(Vec::new()) },
             ],
+            events: vec![b"it happened".to_vec(), Vec::new()],
         }
     }
 
@@ -284,7 +308,8 @@ mod tests {
         let mut frame = vec![0; FRAME_HEAD_BYTES];
         write_batch(&mut frame, &batch()).unwrap();
         write_claim(&mut frame, Epoch(3));
-        finish(&mut frame, FrameHead { generation: 5, position: 100, items: 2 }).unwrap();
+        write_trim(&mut frame, Cursor(9));
+        finish(&mut frame, FrameHead { generation: 5, position: 100, items: 3 }).unwrap();
         frame
     }
 
@@ -292,11 +317,12 @@ mod tests {
     fn items_read_back_as_they_were_written() {
         let bytes = frame();
         let frame = read(&bytes).unwrap();
-        assert_eq!(frame.head, FrameHead { generation: 5, position: 100, items: 2 });
+        assert_eq!(frame.head, FrameHead { generation: 5, position: 100, items: 3 });
         assert_eq!(frame.bytes, bytes.len());
         let mut body = frame.body;
         assert_eq!(read_item(&mut body), Some(Item::Batch(batch())));
         assert_eq!(read_item(&mut body), Some(Item::Claim(Epoch(3))));
+        assert_eq!(read_item(&mut body), Some(Item::Trim(Cursor(9))));
         assert!(body.is_empty());
     }
 
@@ -324,13 +350,15 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_of_a_later_format_is_refused_by_name() {
-        let mut bytes = SegmentHead { generation: 1, first: 1 }.to_bytes();
-        bytes[8] = FORMAT + 1;
-        bytes[12..16].fill(0);
-        let sum = crc32fast::hash(&bytes);
-        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(SegmentHead::from_bytes(&bytes), Err(BadHead::Newer(2)));
+    fn a_segment_of_another_format_is_refused_by_name() {
+        for other in [FORMAT - 1, FORMAT + 1] {
+            let mut bytes = SegmentHead { generation: 1, first: 1 }.to_bytes();
+            bytes[8] = other;
+            bytes[12..16].fill(0);
+            let sum = crc32fast::hash(&bytes);
+            bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+            assert_eq!(SegmentHead::from_bytes(&bytes), Err(BadHead::Other(u32::from(other))));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A journal read back: in order, up to the first frame that does not check, which must be the last.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sexton_core::{Error, ErrorKind};
@@ -11,7 +11,7 @@ use super::frame::{
 };
 use super::{Journal, SPARES_MAX, Segment, bytes_of, segment_name};
 use crate::disk::Disk;
-use crate::fault;
+use crate::fault::{self, Damage};
 
 /// From where a journal is replayed: what the checkpoint of the index says.
 #[derive(Clone, Copy, Debug)]
@@ -39,37 +39,154 @@ pub(crate) fn replay(
     take: Take<'_>,
 ) -> Result<(Journal, u64), Error> {
     let (spares, next_spare) = list_spares(disk.as_ref(), segment_bytes)?;
-    let (live, begin) = list_segments(disk.as_ref(), start)?;
+    let (live, end) = walk(disk.as_ref(), start, Ending::MadeDurable, take)?;
+    let name = segment_name(live.back().map_or(0, |segment| segment.head.generation));
+    let file = disk
+        .open(&name)
+        .map_err(|error| fault::of_io(ErrorKind::Closed, "open", &disk.path(&name), error))?;
+    let offset = bytes_of(end.offset);
+    Ok((Journal { disk, segment_bytes, live, spares, next_spare, file, offset }, end.reached))
+}
+
+/// Reads a journal as [`replay`] does, and changes nothing. Returns the position of its last item.
+///
+/// # Errors
+///
+/// As [`replay`].
+pub(crate) fn read(disk: &dyn Disk, start: Start, take: Take<'_>) -> Result<u64, Error> {
+    walk(disk, start, Ending::AsItIs, take).map(|(_, end)| end.reached)
+}
+
+/// What becomes of the last frame, which may lie in a cache only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    MadeDurable,
+    AsItIs,
+}
+
+/// Where a journal ends.
+struct End {
+    /// The position of the last item.
+    reached: u64,
+    /// The offset behind the last frame.
+    offset: usize,
+}
+
+/// Hands out every item behind the start, unless anything is damaged.
+fn walk(
+    disk: &dyn Disk,
+    start: Start,
+    ending: Ending,
+    take: Take<'_>,
+) -> Result<(VecDeque<Segment>, End), Error> {
+    let (live, begin) = list_segments(disk, start)?;
     let mut reached = live.get(begin).map_or(0, |segment| segment.head.first - 1);
     let mut offset = SEGMENT_HEAD_BYTES;
     for (index, segment) in live.iter().enumerate().skip(begin) {
         let head = segment.head;
         if head.first != reached + 1 {
-            let path = disk.path(&segment_name(head.generation - 1));
-            let next = head.first;
-            let what =
-                format!("its frames end with {reached}, the next segment begins with {next}");
-            return Err(fault::damage(&path, bytes_of(offset), &what));
+            return Err(gap(disk, head, &End { reached, offset }).into());
         }
-        let reading = Reading::begin(disk.as_ref(), head)?;
+        let reading = Reading::begin(disk, head)?;
+        if let Some(damage) = reading.stopped_by.clone() {
+            return Err(damage.into());
+        }
         if index + 1 == live.len() {
-            reading.check_nothing_follows()?;
-            if reading.reached < start.position {
-                let (has, needs) = (reading.reached, start.position);
-                let what = format!("its frames end with commit {has}, and the index has {needs}");
-                return Err(fault::damage(&reading.path, bytes_of(reading.end), &what));
+            reading.check_end(start)?;
+            if ending == Ending::MadeDurable {
+                reading.make_durable(disk)?;
             }
-            reading.make_durable(disk.as_ref())?;
         }
         reading.hand_out(start.position, take)?;
         (reached, offset) = (reading.reached, reading.end);
     }
-    let name = segment_name(live.back().map_or(0, |segment| segment.head.generation));
-    let file = disk
-        .open(&name)
-        .map_err(|error| fault::of_io(ErrorKind::Closed, "open", &disk.path(&name), error))?;
-    let offset = bytes_of(offset);
-    Ok((Journal { disk, segment_bytes, live, spares, next_spare, file, offset }, reached))
+    Ok((live, End { reached, offset }))
+}
+
+/// A segment ends before the one with this head begins.
+fn gap(disk: &dyn Disk, next: SegmentHead, end: &End) -> Damage {
+    let path = disk.path(&segment_name(next.generation - 1));
+    let (reached, first) = (end.reached, next.first);
+    let what = format!("its frames end with {reached}, the next segment begins with {first}");
+    Damage::at(&path, bytes_of(end.offset), what)
+}
+
+/// Reads a journal that may be damaged, and changes nothing: hands out every item behind the
+/// start up to the first damage, and looks at all the rest as well.
+///
+/// Without a start it is not known where the journal has to begin: everything is looked at.
+pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> Vec<Damage> {
+    let (segments, mut damage) = survey_heads(disk);
+    let is_before = |first: u64| start.is_none_or(|start| first <= start.position + 1);
+    let begin = match start {
+        Some(_) => segments.iter().rposition(|it| it.1.is_some_and(|it| is_before(it.first))),
+        None => (!segments.is_empty()).then_some(0),
+    };
+    let start = start.unwrap_or(Start { position: 0, generation: 0 });
+    let Some(begin) = begin else {
+        let first = segments.iter().find_map(|(_, head)| *head);
+        damage.push(missing_beginning(disk, first, start));
+        return damage;
+    };
+    let is_missing = |generation| Damage::of(&disk.path(&segment_name(generation)), "is missing");
+    let last = segments.last().map_or(0, |(generation, _)| *generation);
+    let (mut end, mut is_whole, mut before): (Option<End>, bool, u64) = (None, true, 0);
+    for (generation, head) in segments.into_iter().skip(begin) {
+        if before > 0 && before + 1 != generation {
+            damage.extend((before + 1..generation).map(is_missing));
+            (end, is_whole) = (None, false);
+        }
+        before = generation;
+        let Some(head) = head else {
+            (end, is_whole) = (None, false);
+            continue;
+        };
+        if let Some(end) = end.take_if(|end| head.first != end.reached + 1) {
+            damage.push(gap(disk, head, &end));
+            is_whole = false;
+        }
+        let reading = match Reading::begin(disk, head) {
+            Ok(reading) => reading,
+            Err(error) => {
+                damage.push(Damage::because(&disk.path(&segment_name(generation)), &error));
+                (end, is_whole) = (None, false);
+                continue;
+            }
+        };
+        // Only what everything before it leads to is handed out.
+        if is_whole {
+            let handed_out = reading.hand_out(start.position, take);
+            damage.extend(handed_out.err().map(|it| Damage::because(&reading.path, &it)));
+        }
+        is_whole &= reading.stopped_by.is_none();
+        damage.extend(reading.stopped_by.clone());
+        if generation == last {
+            damage.extend(reading.check_end(start).err());
+        }
+        end = Some(End { reached: reading.reached, offset: reading.end });
+    }
+    damage.extend((last + 1..=start.generation).map(is_missing));
+    damage
+}
+
+/// All segments with their heads, as far as these can be read; what cannot is damage.
+fn survey_heads(disk: &dyn Disk) -> (Vec<(u64, Option<SegmentHead>)>, Vec<Damage>) {
+    let (mut segments, mut damage) = (Vec::new(), Vec::new());
+    let generations = numbers(disk, "journal-").unwrap_or_else(|error| {
+        damage.push(Damage::because(&disk.path(""), &error));
+        Vec::new()
+    });
+    for generation in generations {
+        let file = disk.path(&segment_name(generation));
+        let head = match read_head(disk, generation) {
+            Ok(Ok(segment)) => Ok(segment.head),
+            Ok(Err(bad)) => Err(bad),
+            Err(error) => Err(Damage::because(&file, &error)),
+        };
+        segments.push((generation, head.as_ref().ok().copied()));
+        damage.extend(head.err());
+    }
+    (segments, damage)
 }
 
 /// A segment that is being read.
@@ -83,6 +200,8 @@ struct Reading {
     reached: u64,
     /// The offset behind the last frame.
     end: usize,
+    /// A frame there that checks and cannot be the next.
+    stopped_by: Option<Damage>,
 }
 
 impl Reading {
@@ -96,12 +215,16 @@ impl Reading {
             frames: Vec::new(),
             reached: head.first - 1,
             end: SEGMENT_HEAD_BYTES,
+            stopped_by: None,
         };
         while let Some(frame) = reading.content.get(reading.end..).and_then(frame::read) {
             if frame.head.generation != head.generation {
                 break;
             }
-            check_frame(&frame, reading.reached, &reading.path, reading.end)?;
+            reading.stopped_by = check_frame(&frame, &reading).err();
+            if reading.stopped_by.is_some() {
+                break;
+            }
             reading.frames.push(reading.end);
             reading.reached += u64::from(frame.head.items);
             reading.end += frame.bytes;
@@ -109,13 +232,24 @@ impl Reading {
         Ok(reading)
     }
 
+    /// Whether the journal may end with this segment.
+    fn check_end(&self, start: Start) -> Result<(), Damage> {
+        self.check_nothing_follows()?;
+        if self.reached < start.position {
+            let (has, needs) = (self.reached, start.position);
+            let what = format!("its frames end with commit {has}, and the index has {needs}");
+            return Err(Damage::at(&self.path, bytes_of(self.end), what));
+        }
+        Ok(())
+    }
+
     /// A frame behind the end would mean that the end is not where writing stopped.
-    fn check_nothing_follows(&self) -> Result<(), Error> {
+    fn check_nothing_follows(&self) -> Result<(), Damage> {
         for offset in (self.end + ALIGNMENT..self.content.len()).step_by(ALIGNMENT) {
             let later = self.content.get(offset..).and_then(frame::read);
             if later.is_some_and(|frame| frame.head.generation == self.head.generation) {
                 let what = format!("no frame checks there, and one stands later at byte {offset}");
-                return Err(fault::damage(&self.path, bytes_of(self.end), &what));
+                return Err(Damage::at(&self.path, bytes_of(self.end), what));
             }
         }
         Ok(())
@@ -148,7 +282,7 @@ impl Reading {
             for position in frame.head.position..frame.head.position + items {
                 let item = frame::read_item(&mut body).ok_or_else(|| {
                     let what = "a frame that checks holds no item where one should be";
-                    fault::damage(&self.path, bytes_of(*offset), what)
+                    Damage::at(&self.path, bytes_of(*offset), what)
                 })?;
                 if position > start {
                     take(position, item)?;
@@ -159,19 +293,16 @@ impl Reading {
     }
 }
 
-fn check_frame(frame: &Frame<'_>, reached: u64, path: &Path, offset: usize) -> Result<(), Error> {
-    if frame.format > FORMAT {
-        let (path, found) = (path.display(), frame.format);
-        let message = format!(
-            "{path} has a frame of format {found} at byte {offset}, and this version reads up to \
-             {FORMAT}"
-        );
-        return Err(Error::new(ErrorKind::Corrupt, message));
+fn check_frame(frame: &Frame<'_>, reading: &Reading) -> Result<(), Damage> {
+    let at = |what| Damage::at(&reading.path, bytes_of(reading.end), what);
+    if frame.format != FORMAT {
+        let found = frame.format;
+        return Err(at(format!("a frame has format {found}, and this version reads {FORMAT}")));
     }
-    if frame.head.position != reached + 1 {
-        let (has, expected) = (frame.head.position, reached + 1);
+    if frame.head.position != reading.reached + 1 {
+        let (has, expected) = (frame.head.position, reading.reached + 1);
         let what = format!("a frame begins with commit {has} where {expected} should stand");
-        return Err(fault::damage(path, bytes_of(offset), &what));
+        return Err(at(what));
     }
     Ok(())
 }
@@ -181,41 +312,42 @@ fn check_frame(frame: &Frame<'_>, reached: u64, path: &Path, offset: usize) -> R
 /// Those before it are freed with the next checkpoint and not now: if the flush of the last
 /// checkpoint failed, what was read of it may not be on disk.
 fn list_segments(disk: &dyn Disk, start: Start) -> Result<(VecDeque<Segment>, usize), Error> {
-    let directory = disk.path("");
-    let directory = directory.display();
     let mut segments = Vec::new();
     for generation in numbers(disk, "journal-")? {
-        segments.push(read_head(disk, generation)?);
+        segments.push(read_head(disk, generation)??);
     }
-    let corrupt = |message: String| Error::new(ErrorKind::Corrupt, message);
+    let is_missing = |generation| Damage::of(&disk.path(&segment_name(generation)), "is missing");
     let needed = start.position + 1;
     let Some(begin) = segments.iter().rposition(|segment| segment.head.first <= needed) else {
-        let first = segments.first().map_or_else(
-            || "holds no segment".to_owned(),
-            |segment| format!("begins with commit {}", segment.head.first),
-        );
-        return Err(corrupt(format!(
-            "the journal in {directory} {first}, and the index ends with {}: what lies between \
-             is missing",
-            start.position
-        )));
+        let first = segments.first().map(|segment| segment.head);
+        return Err(missing_beginning(disk, first, start).into());
     };
     let live = segments.iter().skip(begin);
     for (segment, next) in live.clone().zip(live.skip(1)) {
         if segment.head.generation + 1 != next.head.generation {
-            let missing = segment_name(segment.head.generation + 1);
-            return Err(corrupt(format!("{missing} is missing in {directory}")));
+            return Err(is_missing(segment.head.generation + 1).into());
         }
     }
     let last = segments.last().map_or(0, |segment| segment.head.generation);
     if last < start.generation {
-        let missing = segment_name(start.generation);
-        return Err(corrupt(format!("{missing} is missing in {directory}")));
+        return Err(is_missing(start.generation).into());
     }
     Ok((segments.into(), begin))
 }
 
-fn read_head(disk: &dyn Disk, generation: u64) -> Result<Segment, Error> {
+/// No segment begins where the index ends.
+fn missing_beginning(disk: &dyn Disk, first: Option<SegmentHead>, start: Start) -> Damage {
+    let begins = first.map_or_else(
+        || "holds no segment".to_owned(),
+        |head| format!("begins with commit {}", head.first),
+    );
+    let ends = start.position;
+    let what = format!("{begins}, and the index ends with {ends}: what lies between is missing");
+    Damage::of(&disk.path(""), what)
+}
+
+/// The head of a segment, or what is the matter with it.
+fn read_head(disk: &dyn Disk, generation: u64) -> Result<Result<Segment, Damage>, Error> {
     let name = segment_name(generation);
     let path = disk.path(&name);
     let failed = |error| fault::of_io(ErrorKind::Closed, "read", &path, error);
@@ -223,23 +355,24 @@ fn read_head(disk: &dyn Disk, generation: u64) -> Result<Segment, Error> {
     let bytes = file.bytes().map_err(failed)?;
     let mut head = [0; SEGMENT_HEAD_BYTES];
     if bytes < bytes_of(SEGMENT_HEAD_BYTES) {
-        return Err(fault::damage(&path, bytes, "it ends within its head"));
+        return Ok(Err(Damage::at(&path, bytes, "it ends within its head")));
     }
     file.read_at(0, &mut head).map_err(failed)?;
-    let head = SegmentHead::from_bytes(&head).map_err(|bad| match bad {
-        BadHead::Damaged => fault::damage(&path, 0, "its head does not check"),
-        BadHead::Newer(found) => {
-            let path = path.display();
-            let message =
-                format!("{path} has format {found}, and this version reads up to {FORMAT}");
-            Error::new(ErrorKind::Corrupt, message)
+    let head = match SegmentHead::from_bytes(&head) {
+        Ok(head) => head,
+        Err(BadHead::Damaged) => {
+            return Ok(Err(Damage::at(&path, 0, "its head does not check")));
         }
-    })?;
+        Err(BadHead::Other(found)) => {
+            let what = format!("has format {found}, and this version reads {FORMAT}");
+            return Ok(Err(Damage::of(&path, what)));
+        }
+    };
     if head.generation != generation || head.first == 0 {
         let what = format!("its head says generation {}", head.generation);
-        return Err(fault::damage(&path, 16, &what));
+        return Ok(Err(Damage::at(&path, 16, what)));
     }
-    Ok(Segment { head, bytes })
+    Ok(Ok(Segment { head, bytes }))
 }
 
 /// The spares that can be used, and the first number that none of them has.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use actix::{Actor as _, Arbiter, System};
-use sexton_core::{Actor, Engine, Error, Fence, Limits, Part, Shard};
+use sexton_core::{Actor, Engine, Error, Fence, Kinds, Limits, Part, Shard};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
@@ -13,6 +13,7 @@ use tokio::task;
 use super::{Closing, thread};
 use crate::builder::KindsFactory;
 use crate::mailbox::{Input, Mailbox, closed};
+use crate::questions;
 use crate::shard::{ShardActor, Shared};
 use crate::sweep::Sweeper;
 use crate::sweeps;
@@ -54,7 +55,10 @@ impl Supervisor {
             }
         };
         self.shared.performers.runtime.get_or_init(runtime::Handle::current);
-        let sweeps: Vec<task::JoinHandle<()>> = self.start_sweeps();
+        let mut sweeps: Vec<task::JoinHandle<()>> = self.start_sweeps();
+        let kinds = Arc::clone(&self.kinds);
+        let answering = questions::run(Arc::clone(&self.shared), move || with_sweeper(kinds()));
+        sweeps.push(task::spawn_local(answering));
         drop(ready.send(Ok(())));
 
         let reply = control.recv().await;
@@ -98,10 +102,11 @@ impl Supervisor {
     fn start_committer(&self) -> Result<JoinHandle<()>, Error> {
         let shared = Arc::clone(&self.shared);
         thread("sexton-committer", move || {
-            let run = || shared.committer.run(&*shared.store, &shared.mailboxes);
+            let run = || shared.committer.run(&*shared.store, &shared.mailboxes, &shared.bell);
             if catch_unwind(AssertUnwindSafe(run)).is_err() {
                 shared.mailboxes.iter().for_each(|mailbox| mailbox.fail());
             }
+            shared.bell.end();
         })
     }
 
@@ -140,17 +145,19 @@ struct Opening {
 impl Opening {
     fn open(self) -> Result<(), Error> {
         let Self { part, fences, kinds, mut limits, shared, mailbox } = self;
-        let mut kinds = kinds();
-        let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
-        if !has_sweeper {
-            kinds = kinds.with::<Sweeper>();
-        }
+        let kinds = with_sweeper(kinds());
         limits.live_actors_max = (limits.live_actors_max / usize::from(part.count)).max(1);
         let engine = Engine::recover(kinds, limits, &*shared.store, (part, &fences))?;
         mailbox.begin(engine.order());
         ShardActor::new(engine, shared, mailbox).start();
         Ok(())
     }
+}
+
+/// The same kinds with that of what sweeps remember.
+fn with_sweeper(kinds: Kinds) -> Kinds {
+    let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
+    if has_sweeper { kinds } else { kinds.with::<Sweeper>() }
 }
 
 fn end(arbiters: Vec<Arbiter>) {

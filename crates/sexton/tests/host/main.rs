@@ -8,6 +8,8 @@ mod calls;
 mod effects;
 mod ends;
 mod gate;
+mod log;
 mod mail;
+mod questions;
 mod support;
 mod sweeps;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sexton::clock::SetClock;
 use sexton::key::Key;
+use sexton::log::Bounds;
 use sexton::{
-    Actor, ActorId, Batch, Builder, CallError, Deadlines, Error, Events, Fence, Handle, Handler,
-    Handlers, Host, Kinds, Message, Outcome, Position, Refusal, Row, Shard, Store, StoreFigures,
-    Timestamp, Turn, What,
+    Actor, ActorId, Batch, Builder, CallError, Cursor, Deadlines, Error, Events, Fence, Handle,
+    Handler, Handlers, Host, Kinds, Message, Outcome, Position, Refusal, Row, Shard, Store,
+    StoreFigures, Timestamp, Turn, What,
 };
 use sexton_store::MemoryStore;
 use tokio::task::JoinHandle;
@@ -177,6 +178,12 @@ impl Store for HeldStore {
     }
     fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
         self.memory.scan(start, end, limit)
+    }
+    fn log(&self) -> Result<Bounds, Error> {
+        self.memory.log()
+    }
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        self.memory.trim_log(up_to)
     }
     fn figures(&self) -> StoreFigures {
         self.memory.figures()

@@ -1,0 +1,138 @@
+//! Who has a node for himself, and what else decides whether others get a place there.
+//!
+//! A claim is a lease with a number. Whatever is done under it carries that number: a placement
+//! without it waits, and one with the number of a lease that is over is refused.
+
+use serde::{Deserialize, Serialize};
+use sexton_core::{ActorId, Handler, Message, Refusal, Status, Turn};
+
+use crate::caller::Caller;
+use crate::placement::Phase;
+
+use super::seats::not_placed;
+use super::{Course, Node, NodeStatus};
+
+/// A node that somebody has for himself until he gives it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lease {
+    pub(super) by: ActorId,
+    pub(super) number: u64,
+}
+
+/// Claims a node without active workspace; answers with the number of the lease.
+///
+/// Exactly one wins; the same claimant asking again gets the same answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who claims it.
+    pub by: ActorId,
+}
+
+impl Message for Claim {
+    const NAME: &'static str = "claim";
+    type Reply = u64;
+}
+
+/// Gives a claimed node back, which starts a new warm period.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Unclaim {
+    /// The number of the lease.
+    pub lease: u64,
+}
+
+/// Takes no further workspaces.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Drain {
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// Says that nobody uses it: warm from now on, also if it was warm before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MarkIdle {
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl Node {
+    /// Whether everybody may be placed on it.
+    pub(super) fn is_open(&self) -> bool {
+        self.course == Course::Open && self.claim.is_none()
+    }
+}
+
+impl Handler<Claim> for Node {
+    fn handle(&mut self, message: Claim, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
+        if let Some(from) = turn.from().filter(|from| from.id != message.by) {
+            return Err(Refusal::new(format!("{} claims for {}", from.id, message.by)));
+        }
+        if let Some(lease) = &self.claim {
+            if lease.by == message.by {
+                return Ok(lease.number);
+            }
+            return Err(Refusal::new("the node is claimed by another"));
+        }
+        self.refuse_in_use()?;
+        if !self.has_room(turn.now()) {
+            return Err(Refusal::new(format!("the node is {}", self.status.name())));
+        }
+        self.leases += 1;
+        self.claim = Some(Lease { by: message.by, number: self.leases });
+        if self.status == NodeStatus::Warm {
+            self.enter(NodeStatus::Running, turn.now());
+        }
+        // Nobody else is placed on it while it is claimed.
+        self.tell_owner(Phase::Closed, turn);
+        Ok(self.leases)
+    }
+}
+
+impl Handler<Unclaim> for Node {
+    fn handle(&mut self, message: Unclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        let is_held = self.claim.as_ref().is_some_and(|lease| {
+            let is_holder = turn.from().is_none_or(|from| from.id == lease.by);
+            lease.number == message.lease && is_holder
+        });
+        if !is_held {
+            return Err(Refusal::new(format!("lease {} is not held", message.lease)));
+        }
+        self.claim = None;
+        self.dismiss_leased(turn);
+        self.tell_owner(self.phase(), turn);
+        self.settle(turn);
+        Ok(())
+    }
+}
+
+impl Handler<Drain> for Node {
+    fn handle(&mut self, message: Drain, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        message.caller.may_command(&self.init.owner)?;
+        if self.course == Course::Open {
+            self.course = Course::Draining;
+            self.tell_owner(Phase::Closed, turn);
+            for place in std::mem::take(&mut self.queue) {
+                let why = ("the node drains", None);
+                not_placed(&place.workspace, place.task.as_ref(), why, turn);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<MarkIdle> for Node {
+    fn handle(&mut self, message: MarkIdle, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        message.caller.may_command(&self.init.owner)?;
+        self.refuse_in_use()?;
+        if self.claim.is_some() {
+            return Err(Refusal::new("the node is claimed"));
+        }
+        match self.status {
+            NodeStatus::Warm => self.enter(NodeStatus::Warm, turn.now()),
+            NodeStatus::Running => self.settle(turn),
+            NodeStatus::Creating | NodeStatus::Stopped | NodeStatus::Error => {
+                return Err(Refusal::new(format!("the node is {}", self.status.name())));
+            }
+        }
+        Ok(())
+    }
+}

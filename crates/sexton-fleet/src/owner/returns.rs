@@ -1,0 +1,39 @@
+//! A workspace of his that had stopped, failed or slept has a place on its node again.
+
+use serde::{Deserialize, Serialize};
+use sexton_core::{Handler, Message, Refusal, Turn};
+
+use crate::caller::Tenure;
+use crate::placement::Wish;
+
+use super::Owner;
+use super::registry::Lying;
+
+/// From a node to its owner: a workspace that had no place any more has one again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// The node.
+    pub node: String,
+    /// The workspace.
+    pub workspace: String,
+    /// Who decides when it ends.
+    pub tenure: Tenure,
+}
+
+impl Message for Returned {
+    const NAME: &'static str = "returned";
+    type Reply = ();
+}
+
+impl Handler<Returned> for Owner {
+    /// It counts again, and can be ended again by its name.
+    fn handle(&mut self, message: Returned, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        let Returned { node, workspace, tenure } = message;
+        if let Some(held) = self.nodes.get_mut(&node) {
+            held.seats.insert(workspace.clone(), None);
+        }
+        // It can go back to the machine that its files are on, and to no other.
+        self.workspaces.insert(workspace, Lying { place: Wish::on(node.as_str()), node, tenure });
+        Ok(())
+    }
+}

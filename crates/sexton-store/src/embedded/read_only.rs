@@ -1,0 +1,280 @@
+//! A store that is read and not changed by a byte: for operators, copies and what is damaged.
+//!
+//! The journal's tail is replayed into memory over the index, as opening does, and stays there.
+//! A lock that readers share keeps writers out meanwhile: what is read under a writer would be
+//! of no one moment.
+
+use std::fs::File;
+use std::path::Path;
+
+use sexton_core::key::Key;
+use sexton_core::log::Bounds;
+use sexton_core::{
+    Batch, Cursor, Epoch, Error, ErrorKind, Fence, Position, Shard, Store, StoreFigures,
+};
+
+use super::directory;
+use super::shared::Recovered;
+use crate::disk::ReadOnlyDisk;
+use crate::fault::Damage;
+use crate::index::{self, Index, IndexKind};
+use crate::journal::{self, Start};
+use crate::overlay::Merge;
+
+/// The most damages that are described one by one. Chosen: more than anybody reads.
+const DAMAGES_MAX: usize = 1_000;
+
+/// A store in a directory, opened for reading only.
+///
+/// Not a byte of the directory is changed, so it works on a store that was killed, on a copy and
+/// on a file system without write access. A store on sled is copied to the system's temporary
+/// directory first, because sled writes to what it opens; that costs as much time and space as
+/// the index is large. What the journal holds behind the index's checkpoint is held in memory.
+///
+/// # Example
+///
+/// ```
+/// use sexton_core::{ErrorKind, Store};
+/// use sexton_store::{EmbeddedStore, Options, ReadOnlyStore};
+///
+/// let directory = tempfile::tempdir().expect("a place");
+/// let store = EmbeddedStore::open(directory.path(), &Options::default()).expect("empty");
+/// let in_use = ReadOnlyStore::open(directory.path()).expect_err("a process has it open");
+/// assert_eq!(in_use.kind(), ErrorKind::Busy);
+/// drop(store);
+///
+/// let store = ReadOnlyStore::open(directory.path()).expect("a store");
+/// assert_eq!(store.get(b"k").expect("readable"), None);
+/// assert_eq!(store.claim().expect_err("read only").kind(), ErrorKind::Refused);
+/// ```
+#[derive(Debug)]
+pub struct ReadOnlyStore {
+    label: String,
+    index: Box<dyn Index>,
+    recovered: Recovered,
+    /// Held for as long as the store is open; last, so that it outlives the others.
+    _lock: Option<File>,
+}
+
+impl ReadOnlyStore {
+    /// Opens the store at `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// Of these kinds, with a message that names the path:
+    /// [`NotFound`](ErrorKind::NotFound) if there is none;
+    /// [`Busy`](ErrorKind::Busy) if a process has it open for writing;
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is damaged or of another version, see [`inspect`];
+    /// [`Refused`](ErrorKind::Refused) if its making was cut short;
+    /// [`Closed`](ErrorKind::Closed) if the disk refuses.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        if !directory::is_store(path)? {
+            return Err(Damage::of(&directory::marker(path), "is missing").into());
+        }
+        let lock = directory::take_shared_lock(path)?;
+        let index = index::open_read_only(directory::read_marker(path)?, path)?;
+        let checkpoint = index.checkpoint()?;
+        let start = Start { position: checkpoint.position, generation: checkpoint.generation };
+        let mut recovered = Recovered::new(checkpoint);
+        journal::read(
+            &ReadOnlyDisk::new(directory::journal(path)),
+            start,
+            &mut |position, item| {
+                recovered.take(position, item);
+                Ok(())
+            },
+        )?;
+        Ok(Self { label: path.display().to_string(), index, recovered, _lock: lock })
+    }
+
+    /// Up to which commit it was read.
+    pub fn position(&self) -> Position {
+        Position(self.recovered.last)
+    }
+
+    /// Where every shard stands, as its last owner left it.
+    pub fn fences(&self) -> Vec<(Shard, Fence)> {
+        self.recovered.fences.all()
+    }
+
+    fn refused(&self) -> Error {
+        let message = format!("the store {} is open for reading only", self.label);
+        Error::new(ErrorKind::Refused, message)
+    }
+}
+
+impl Store for ReadOnlyStore {
+    fn claim(&self) -> Result<Vec<(Shard, Fence)>, Error> {
+        Err(self.refused())
+    }
+
+    fn submit(&self, _batch: Batch) -> Result<Position, Error> {
+        Err(self.refused())
+    }
+
+    fn flush(&self) -> Result<Position, Error> {
+        Ok(self.position())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self.recovered.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.index.get(key),
+        }
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
+        let layers = vec![self.recovered.overlay.range(start, end)];
+        Merge::new(layers, self.index.range(start, end)?).take(limit).collect()
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        Ok(Bounds { durable: self.recovered.log.end, ..self.recovered.log })
+    }
+
+    fn trim_log(&self, _up_to: Cursor) -> Result<(), Error> {
+        Err(self.refused())
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures { commits: 0, flushes: 0, bytes: self.index.bytes() }
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What was found in a store's directory.
+#[derive(Debug)]
+pub struct Inspection {
+    /// How far what can be read reaches; `None` if nothing can be.
+    pub figures: Option<InspectionFigures>,
+    /// What is not as the store left it; none means that it opens. At most 1,000 are named.
+    pub damage: Vec<Damage>,
+    /// What can still be read: the index, and over it the journal up to its first damage. With
+    /// damage it is not the store, but an earlier state of it, perhaps with records missing.
+    pub store: Option<ReadOnlyStore>,
+}
+
+/// How far a store that was inspected can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectionFigures {
+    /// What stands behind its journal.
+    pub index: IndexKind,
+    /// Up to which commit the index reaches.
+    pub checkpoint: Position,
+    /// Up to which commit the journal leads on from there without damage.
+    pub reached: Position,
+    /// The epoch of its last owner.
+    pub epoch: Epoch,
+    /// From where to where its log of events reaches.
+    pub log: Bounds,
+    /// The records of the index that can be read.
+    pub records: u64,
+    /// The bytes of the index.
+    pub bytes: u64,
+}
+
+/// Looks at everything in the directory of a store, changes nothing, and describes what is
+/// damaged together with what can still be read. It reads the whole index.
+///
+/// # Errors
+///
+/// Only where there is nothing to inspect: [`NotFound`](ErrorKind::NotFound) if there is no store,
+/// [`Busy`](ErrorKind::Busy) if a process has it open for writing,
+/// [`Refused`](ErrorKind::Refused) if its making was cut short, and
+/// [`Closed`](ErrorKind::Closed) if it cannot be locked. Whatever else is the matter is
+/// described.
+pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, Error> {
+    let path = path.as_ref();
+    let is_whole = directory::is_store(path)?;
+    let lock = directory::take_shared_lock(path)?;
+    let mut inspection = Inspection { figures: None, damage: Vec::new(), store: None };
+    let marker = directory::marker(path);
+    if !is_whole {
+        inspection.damage.push(Damage::of(&marker, "is missing"));
+    }
+    let kind = match directory::read_marker(path) {
+        Ok(kind) => Some(kind),
+        Err(error) => {
+            inspection.damage.extend(is_whole.then(|| Damage::because(&marker, &error)));
+            None
+        }
+    };
+    if let Some(kind) = kind {
+        inspection.damage.extend(index::check_read_only(kind, path));
+        inspection.look(path, kind, lock);
+    }
+    inspection.damage.truncate(DAMAGES_MAX);
+    Ok(inspection)
+}
+
+impl Inspection {
+    /// Reads index and journal, as far as that goes.
+    fn look(&mut self, path: &Path, kind: IndexKind, lock: Option<File>) {
+        let file = path.join(kind.file_name());
+        let opened = index::open_read_only(kind, path).and_then(|index| {
+            let checkpoint = index.checkpoint()?;
+            Ok((index, checkpoint))
+        });
+        let disk = ReadOnlyDisk::new(directory::journal(path));
+        let (index, checkpoint) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.damage.push(Damage::because(&file, &error));
+                // Without an index nobody knows where the journal has to begin.
+                self.damage.extend(journal::survey(&disk, None, &mut |_, _| Ok(())));
+                return;
+            }
+        };
+        let records = self.count(&file, index.as_ref());
+        let (position, epoch) = (checkpoint.position, checkpoint.fences.epoch());
+        let start = Start { position, generation: checkpoint.generation };
+        let mut recovered = Recovered::new(checkpoint);
+        self.damage.extend(journal::survey(&disk, Some(start), &mut |position, item| {
+            recovered.take(position, item);
+            Ok(())
+        }));
+        let label = path.display().to_string();
+        let store = ReadOnlyStore { label, index, recovered, _lock: lock };
+        self.figures = Some(InspectionFigures {
+            index: kind,
+            checkpoint: Position(position),
+            reached: store.position(),
+            epoch: store.recovered.fences.epoch().max(epoch),
+            log: Bounds { durable: store.recovered.log.end, ..store.recovered.log },
+            records,
+            bytes: store.index.bytes(),
+        });
+        self.store = Some(store);
+    }
+
+    /// Reads every record of an index; how many can be read.
+    fn count(&mut self, file: &Path, index: &dyn Index) -> u64 {
+        let mut records = 0;
+        let range = match index.range(b"", b"") {
+            Ok(range) => range,
+            Err(error) => {
+                self.damage.push(Damage::because(file, &error));
+                return 0;
+            }
+        };
+        for record in range {
+            match record {
+                Ok((_, Ok(_))) => records += 1,
+                Ok((_, Err(error))) if self.damage.len() < DAMAGES_MAX => {
+                    self.damage.push(Damage::because(file, &error));
+                }
+                Ok((_, Err(_))) => {}
+                Err(error) => {
+                    // Nobody knows the way to what lies behind it.
+                    self.damage.push(Damage::because(file, &error));
+                    break;
+                }
+            }
+        }
+        records
+    }
+}
