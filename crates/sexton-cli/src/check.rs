@@ -53,12 +53,12 @@ pub fn run(
 ) -> Result<bool, CheckError> {
     let policy = Policy::from_env(policy_of)?;
     let checks = all(&policy);
-    let known: Vec<&str> = checks.iter().map(|check| check.kind).collect();
+    let known: Vec<&str> = checks.iter().map(|check| check.kind()).collect();
     if let Some(kind) = args.kinds.iter().find(|kind| !known.contains(&kind.as_str())) {
         return Err(CheckError::Kind { kind: kind.clone(), known: known.join(", ") });
     }
     let is_asked = |kind: &str| args.kinds.is_empty() || args.kinds.iter().any(|it| it == kind);
-    let asked = checks.iter().filter(|check| is_asked(check.kind));
+    let asked = checks.iter().filter(|check| is_asked(check.kind()));
     let found: Vec<Coverage> = asked.map(|check| check.run()).collect();
     if let Some(directory) = &args.diagram {
         draw(directory, &found)?;
@@ -124,9 +124,9 @@ fn draw(directory: &Path, found: &[Coverage]) -> Result<(), CheckError> {
     for it in found {
         let kind = &it.kind;
         let mermaid = it.mermaid();
-        page.push_str(&format!(
-            "\n## {kind}\n\n[as SVG]({kind}.svg)\n\n```mermaid\n{mermaid}```\n"
-        ));
+        let section =
+            ["\n## ", kind, "\n\n[as SVG](", kind, ".svg)\n\n```mermaid\n", &mermaid, "```\n"];
+        page.extend(section);
         write(directory.join(format!("{kind}.mmd")), &mermaid)?;
         write(directory.join(format!("{kind}.svg")), &svg::svg(it))?;
     }

@@ -38,6 +38,14 @@ pub enum InspectError {
     /// The answer cannot be written.
     #[error("the answer cannot be written")]
     Output(#[from] io::Error),
+    /// Nothing of the store can be read.
+    #[error("nothing of {store} can be read: {}", damage.join("; "))]
+    Unreadable {
+        /// Where.
+        store: String,
+        /// What is damaged.
+        damage: Vec<String>,
+    },
     /// What was asked for is not there.
     #[error("{id} is not in {store}: it was never created there")]
     Nothing {
@@ -73,12 +81,11 @@ trait Answer: Serialize {
 /// # Errors
 ///
 /// [`InspectError`] if there is no such store, it is in use, or the answer cannot be written.
-pub fn run(
-    args: &InspectArgs,
-    out: &mut dyn Write,
-    colour: bool,
-) -> Result<bool, InspectError> {
-    let source = Source::open(&args.store)?;
+pub fn run(args: &InspectArgs, out: &mut dyn Write, colour: bool) -> Result<bool, InspectError> {
+    let source = match &args.question {
+        Some(Question::Verify) => Source::survey(&args.store)?,
+        None | Some(_) => Source::open(&args.store)?,
+    };
     let asked = (&source, args.json, colour);
     match &args.question {
         None => tell(asked, out, &summary::summary(&source)?),
@@ -112,4 +119,8 @@ fn tell(
         answer.show(&mut page)?;
     }
     Ok(answer.is_clean())
+}
+
+fn as_count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }

@@ -10,10 +10,10 @@ use clap::Parser;
 use sexton::clock::{Clock, WallClock};
 use sexton_cli::args::{Args, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs};
 use sexton_cli::chain;
-use sexton_cli::{check, inspect};
 use sexton_cli::replay::{self, Outcome};
 use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};
+use sexton_cli::{check, inspect};
 
 /// The exit status for a leak, a resurrection or a broken promise.
 const NOT_CLEAN: u8 = 1;

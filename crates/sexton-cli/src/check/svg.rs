@@ -12,9 +12,10 @@ use layout::std_shapes::shapes::{Arrow, Element, LineEndKind, ShapeKind};
 use layout::topo::layout::VisualGraph;
 use sexton::coverage::{Coverage, Mark};
 
-/// One size for all text: the writer names its styles in the order of a hash, and with one
-/// there is no order to differ.
+/// The size of text.
 const FONT: usize = 14;
+/// What is below the middle of the lowest shape. Chosen: its half, and some white.
+const MARGIN: f64 = 60.0;
 /// The most causes that an arrow names; the rest is counted.
 const CAUSES_MAX: usize = 7;
 
@@ -42,12 +43,46 @@ pub(super) fn svg(found: &Coverage) -> String {
     }
     let mut writer = SVGWriter::new();
     graph.do_it(false, false, false, &mut writer);
-    let title = format!("<title>The lifecycle of {}</title>", found.kind);
-    // The writer knows Times only, and paints no ground.
-    writer
-        .finalize()
-        .replace("Times, serif", "sans-serif")
-        .replacen("<defs>", &format!("{title}<rect width=\"100%\" height=\"100%\" fill=\"white\"/><defs>"), 1)
+    finish(&writer.finalize(), &found.kind)
+}
+
+/// The writer's picture with a title and a white ground, in one font, as high as what is in it,
+/// and with its styles in order: the writer names them in the order of a hash.
+fn finish(svg: &str, kind: &str) -> String {
+    let mut styles: Vec<&str> = svg.lines().filter(|line| line.starts_with(".a")).collect();
+    styles.sort_unstable();
+    let mut styles = styles.into_iter();
+    let mut lines: Vec<String> = Vec::new();
+    for line in svg.lines() {
+        let line = if line.starts_with(".a") { styles.next().unwrap_or(line) } else { line };
+        lines.push(line.replace("Times, serif", "sans-serif"));
+    }
+    let title = format!("<title>The lifecycle of {kind}</title>");
+    let ground = "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>";
+    let svg = lines.join("\n").replacen("<defs>", &format!("{title}{ground}<defs>"), 1) + "\n";
+    let Some((width, height)) = size(&svg) else { return svg };
+    let used = bottom(&svg) + MARGIN;
+    svg.replacen(
+        &format!("height=\"{height}\" viewBox=\"0 0 {width} {height}\""),
+        &format!("height=\"{used}\" viewBox=\"0 0 {width} {used}\""),
+        1,
+    )
+}
+
+/// Width and height as the writer wrote them.
+fn size(svg: &str) -> Option<(&str, &str)> {
+    let (_, rest) = svg.split_once("viewBox=\"0 0 ")?;
+    let (view, _) = rest.split_once('"')?;
+    view.split_once(' ')
+}
+
+/// The lowest middle of a shape or text.
+fn bottom(svg: &str) -> f64 {
+    let of = |name: &str| {
+        let values = svg.split(name).skip(1).filter_map(|rest| rest.split_once('"'));
+        values.filter_map(|(value, _)| value.parse::<f64>().ok()).fold(0.0, f64::max)
+    };
+    of(" cy=\"").max(of(" y=\""))
 }
 
 fn status(mark: &Mark) -> Element {

@@ -3,14 +3,17 @@
 use std::io;
 
 use serde::Serialize;
-use sexton::key::{self, Parsed, Table};
-use sexton::{ActorId, Entry, Error, RowRecord, Timestamp, Tombstone, Value};
+use sexton::key::{Parsed, Table};
+use sexton::{ActorId, Entry, Error, Query, RowRecord, Timestamp, Tombstone, Value};
 
 use crate::args::ActorsArgs;
 
 use super::source::Source;
 use super::table::Page;
 use super::{Answer, Damaged, scan};
+
+/// Rows that are read at a time.
+const PAGE: usize = 1_000;
 
 /// A living actor as its row shows it.
 #[derive(Debug, Serialize)]
@@ -55,9 +58,12 @@ pub(super) fn text(value: &Value) -> String {
 
 /// Living actors.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Actors {
     count: u64,
     actors: Vec<Shown>,
+    /// Rows that cannot be read.
+    unread: u64,
     damaged: Vec<Damaged>,
 }
 
@@ -78,67 +84,77 @@ impl Answer for Actors {
         let rows = rows.collect();
         let head = ["actor", "status", "owner", "status since", "created", "says"];
         page.table(&head, rows, "no actor is like that")?;
-        page.counted(self.actors.len(), self.count, "actors")?;
+        page.counted(self.actors.len(), self.count, ("actor", "actors"))?;
+        if self.unread > 0 {
+            page.verdict(false, &format!("{} rows cannot be read: see `verify`", self.unread))?;
+        }
         page.damaged(&self.damaged)
     }
 
     fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+        self.unread == 0 && self.damaged.is_empty()
     }
 }
 
 /// The living actors that are as was asked.
 pub(super) fn actors(source: &Source, of: &ActorsArgs) -> Result<Actors, Error> {
-    let is_asked = |id: &ActorId, status: &str, record: &RowRecord| {
-        let is = |asked: &Option<String>, is: &str| asked.as_ref().is_none_or(|asked| asked == is);
-        let age = source.now().since(record.created_at);
-        is(&of.kind, id.kind())
-            && is(&of.status, status)
-            && of.owner.as_ref().is_none_or(|owner| record.row.owner.as_ref() == Some(owner))
-            && of.older_than.is_none_or(|least| age >= *least)
-            && of.younger_than.is_none_or(|most| age < *most)
-            && of.has.iter().all(|(name, value)| {
-                record.row.fields.iter().any(|(field, is)| field == name && text(is) == *value)
-            })
+    let mut query = match &of.kind {
+        Some(kind) => Query::of(kind),
+        None => Query::all(),
     };
-    select(source, &prefix(of), of.limit, is_asked)
+    if let Some(status) = &of.status {
+        query = query.status(status);
+    }
+    if let Some(owner) = &of.owner {
+        query = query.owner(owner);
+    }
+    if let Some(least) = of.older_than {
+        query = query.created_before(source.now() - least);
+    }
+    if let Some(most) = of.younger_than {
+        query = query.created_from(source.now() - most);
+    }
+    // A word does not say whether the field is a text or a number: both are meant.
+    let has = |row: &RowRecord| {
+        let is = |(name, value): &(String, String)| {
+            row.row.fields.iter().any(|(field, is)| field == name && text(is) == *value)
+        };
+        of.has.iter().all(is)
+    };
+    select(source, query, of.limit, has)
 }
 
 /// The actors that make no progress.
 pub(super) fn stalled(source: &Source) -> Result<Actors, Error> {
-    select(source, &key::all_rows(), usize::MAX, |_, _, record| record.stalled.is_some())
-}
-
-/// What the rows that were asked for begin with.
-fn prefix(of: &ActorsArgs) -> key::Key {
-    match (&of.kind, &of.status) {
-        (Some(kind), Some(status)) => key::rows(kind, status),
-        (Some(kind), None) => key::rows_of_kind(kind),
-        (None, _) => key::all_rows(),
-    }
+    select(source, Query::all().stalled(true), usize::MAX, |_| true)
 }
 
 fn select(
     source: &Source,
-    prefix: &[u8],
+    query: Query,
     limit: usize,
-    is_asked: impl Fn(&ActorId, &str, &RowRecord) -> bool,
+    is_asked: impl Fn(&RowRecord) -> bool,
 ) -> Result<Actors, Error> {
-    let mut found = Actors { count: 0, actors: Vec::new(), damaged: Vec::new() };
-    scan::records(source.store(), prefix, |at, bytes| {
-        let Some((Parsed::Row(id, status), record)) = scan::read(at, bytes, &mut found.damaged)
-        else {
-            return true;
-        };
-        if is_asked(&id, &status, &record) {
+    let damaged = source.damage().to_vec();
+    let mut found = Actors { count: 0, actors: Vec::new(), unread: 0, damaged };
+    let mut query = query.limit(PAGE);
+    loop {
+        let page = query.page(source.store())?;
+        found.unread += crate::inspect::as_count(page.unread);
+        for (_, row) in page.rows {
+            if !is_asked(&row.record) {
+                continue;
+            }
             found.count += 1;
             if found.actors.len() < limit {
-                found.actors.push(Shown::new(id, status, record));
+                found.actors.push(Shown::new(row.id, row.status, row.record));
             }
         }
-        true
-    })?;
-    Ok(found)
+        match page.next {
+            Some(next) => query = query.after(next),
+            None => return Ok(found),
+        }
+    }
 }
 
 /// A name that has ended.
@@ -151,6 +167,7 @@ struct Buried {
 
 /// Tombstones.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Tombstones {
     count: u64,
     tombstones: Vec<Buried>,
@@ -170,7 +187,7 @@ impl Answer for Tombstones {
         });
         let rows = rows.collect();
         page.table(&["name", "buried", "why", "by", "turns"], rows, "no tombstones")?;
-        page.counted(self.tombstones.len(), self.count, "tombstones")?;
+        page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))?;
         page.damaged(&self.damaged)
     }
 

@@ -29,7 +29,7 @@ impl Answer for Alarms {
         let rows = self.alarms.iter();
         let rows = rows.map(|it| vec![page.moment(it.at), it.id.to_string()]).collect();
         page.table(&["rings", "actor"], rows, "no alarm is armed")?;
-        page.counted(self.alarms.len(), self.count, "alarms")
+        page.counted(self.alarms.len(), self.count, ("alarm", "alarms"))
     }
 }
 
@@ -50,4 +50,10 @@ pub(super) fn alarms(source: &Source, next: usize) -> Result<Alarms, Error> {
         })?;
     }
     Ok(Alarms { count, alarms: first.into_sorted_vec() })
+}
+
+/// How many alarms are armed, and when the first of them rings.
+pub(super) fn ahead(source: &Source) -> Result<(u64, Option<Timestamp>), Error> {
+    let alarms = alarms(source, 1)?;
+    Ok((alarms.count, alarms.alarms.first().map(|it| it.at)))
 }

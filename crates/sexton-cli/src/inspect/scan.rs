@@ -17,10 +17,22 @@ const PAGE: usize = 4_096;
 pub(super) fn records(
     store: &dyn Store,
     prefix: &[u8],
+    visit: impl FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), Error> {
+    between(store, (prefix.to_vec(), key::end_of(prefix)), visit)
+}
+
+/// As [`records`], from the first key on and before the second.
+///
+/// # Errors
+///
+/// What the store says.
+pub(super) fn between(
+    store: &dyn Store,
+    keys: (Key, Key),
     mut visit: impl FnMut(&[u8], &[u8]) -> bool,
 ) -> Result<(), Error> {
-    let end = key::end_of(prefix);
-    let mut start: Key = prefix.to_vec();
+    let (mut start, end) = keys;
     loop {
         let page = store.scan(&start, &end, PAGE)?;
         for (at, bytes) in &page {
@@ -83,9 +95,7 @@ pub(super) fn place(parsed: &Parsed) -> String {
         Parsed::Actor(id) => format!("the record of {id}"),
         Parsed::Child(parent, child) => format!("the link from {parent} to {child}"),
         Parsed::Debt(id, number) => format!("debt {number} of {id}"),
-        Parsed::Event(shard, order, index) => {
-            format!("event {index} of turn {order} in shard {}", shard.number())
-        }
+        Parsed::Event(number) => format!("event {number} of the log"),
         Parsed::Inbox(id, order) => format!("mail for {id} of {}", order.at),
         Parsed::Alarm(id, due) => format!("the alarm of {id} at {due}"),
         Parsed::Row(id, status) => format!("the row of {id} as {status}"),

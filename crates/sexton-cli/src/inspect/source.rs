@@ -1,37 +1,66 @@
-//! The store that is looked at.
+//! The store that is looked at: opened for reading, or what can still be read of it.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use sexton::{Error, Kinds, Store, Timestamp};
-use sexton_store::{EmbeddedStore, Options};
+use sexton::explain::Standing;
+use sexton::{ActorId, Error, ErrorKind, Kinds, Store, Timestamp, explain, query};
+use sexton_store::{Damage, ReadOnlyStore, inspect};
+
+use super::{Damaged, InspectError};
 
 /// A store, opened for reading.
 pub(super) struct Source {
-    store: Arc<dyn Store>,
+    store: ReadOnlyStore,
     kinds: Kinds,
     name: String,
     now: Timestamp,
+    damage: Vec<Damaged>,
 }
 
 impl Source {
-    /// Opens the store in a directory.
+    /// Opens the store in a directory; of a damaged one, what can be read.
     ///
     /// # Errors
     ///
-    /// What the store says.
-    pub(super) fn open(directory: &Path) -> Result<Self, Error> {
-        let store = EmbeddedStore::open(directory, &Options::default())?;
-        Ok(Self {
-            store: Arc::new(store),
+    /// If there is no store, it is in use, or nothing of it can be read.
+    pub(super) fn open(directory: &Path) -> Result<Self, InspectError> {
+        match ReadOnlyStore::open(directory) {
+            Ok(store) => Ok(Self::new(store, directory, Vec::new())),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Self::survey(directory),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`open`](Self::open), with every byte looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(super) fn survey(directory: &Path) -> Result<Self, InspectError> {
+        let found = inspect(directory)?;
+        let damage: Vec<Damaged> = found.damage.iter().map(in_words).collect();
+        match found.store {
+            Some(store) => Ok(Self::new(store, directory, damage)),
+            None => Err(InspectError::Unreadable {
+                store: directory.display().to_string(),
+                damage: damage.into_iter().map(|it| format!("{}: {}", it.place, it.why)).collect(),
+            }),
+        }
+    }
+
+    fn new(store: ReadOnlyStore, directory: &Path, damage: Vec<Damaged>) -> Self {
+        let now = store.fences().iter().map(|(_, fence)| fence.at).max();
+        Self {
+            store,
             kinds: crate::replay::kinds(),
             name: directory.display().to_string(),
-            now: Timestamp::ZERO,
-        })
+            now: now.unwrap_or_default(),
+            damage,
+        }
     }
 
     pub(super) fn store(&self) -> &dyn Store {
-        self.store.as_ref()
+        &self.store
     }
 
     /// The kinds whose states can be read.
@@ -48,4 +77,59 @@ impl Source {
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
+
+    /// The commits that were read.
+    pub(super) fn commits(&self) -> u64 {
+        self.store.position().0
+    }
+
+    /// What is damaged in its files.
+    pub(super) fn damage(&self) -> &[Damaged] {
+        &self.damage
+    }
+
+    /// An effect in words; for a kind that is not known, how long it is.
+    pub(super) fn effect(&self, id: &ActorId, bytes: &[u8]) -> String {
+        match self.kinds.describe_effect(id.kind(), bytes) {
+            Ok(effect) => effect.to_string(),
+            Err(_) => format!("{} bytes", bytes.len()),
+        }
+    }
+
+    /// The status of a living actor, or that it cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub(super) fn status(&self, id: &ActorId) -> Result<String, Error> {
+        let status = match explain(&self.store, &self.kinds, id, 0)?.standing {
+            Standing::Living(living) => living.status,
+            Standing::Unknown | Standing::Buried(_) => None,
+        };
+        Ok(status.unwrap_or_else(|| "cannot be read".to_owned()))
+    }
+
+    /// That a name has a life or had one.
+    ///
+    /// # Errors
+    ///
+    /// [`InspectError::Nothing`] if it has not, and what the store says.
+    pub(super) fn demand(&self, id: &ActorId) -> Result<(), InspectError> {
+        match query::entry(&self.store, id) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(InspectError::Nothing { id: id.clone(), store: self.name.clone() }),
+            // That it is damaged is said with what is known of it.
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn in_words(damage: &Damage) -> Damaged {
+    let file = damage.file.display();
+    let place = match damage.place {
+        Some(at) => format!("{file}, byte {at}"),
+        None => file.to_string(),
+    };
+    Damaged { place, why: damage.what.clone() }
 }

@@ -1,11 +1,12 @@
 //! Tables and lines for people.
 
+use std::cmp::Ordering;
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use sexton::Timestamp;
 
-use crate::figures::{duration_ms, grouped};
+use crate::figures::{counted, duration_ms, grouped};
 
 use super::Damaged;
 
@@ -50,7 +51,7 @@ impl<'a> Page<'a> {
             return self.line(nothing);
         }
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(head);
         table.add_rows(rows);
         for (index, line) in table.lines().enumerate() {
@@ -64,13 +65,13 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// How many there are, and whether all were listed.
-    pub(super) fn counted(&mut self, listed: usize, all: u64, what: &str) -> io::Result<()> {
-        let shown = u64::try_from(listed).unwrap_or(u64::MAX);
+    /// How many there are, and whether all were listed; named as one and as several.
+    pub(super) fn counted(&mut self, listed: usize, all: u64, of: (&str, &str)) -> io::Result<()> {
+        let shown = super::as_count(listed);
         if shown < all {
-            return self.line(&format!("{} of {} {what}", grouped(shown), grouped(all)));
+            return self.line(&format!("{} of {}", grouped(shown), counted(all, of.0, of.1)));
         }
-        self.line(&format!("{} {what}", grouped(all)))
+        self.line(&counted(all, of.0, of.1))
     }
 
     /// What could not be read.
@@ -99,12 +100,10 @@ impl<'a> Page<'a> {
         let span = |wait: std::time::Duration| {
             duration_ms(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
         };
-        if at > self.now {
-            format!("in {}", span(at.since(self.now)))
-        } else if at == self.now {
-            "now".to_owned()
-        } else {
-            format!("{} ago", span(self.now.since(at)))
+        match at.cmp(&self.now) {
+            Ordering::Greater => format!("in {}", span(at.since(self.now))),
+            Ordering::Equal => "now".to_owned(),
+            Ordering::Less => format!("{} ago", span(self.now.since(at))),
         }
     }
 }

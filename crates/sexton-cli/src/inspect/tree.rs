@@ -79,7 +79,7 @@ fn status(source: &Source, id: &ActorId, damaged: &mut Vec<Damaged>) -> Result<S
     match codec::open::<Entry>(&bytes) {
         Ok(Entry::Tombstone(tombstone)) => Ok(format!("buried: {}", tombstone.why)),
         Ok(Entry::Alive(record)) => {
-            let mut status = source.status(id, &record);
+            let mut status = source.status(id)?;
             if let Some(destruction) = &record.destruction {
                 status = format!("{status}, destroying: {}", destruction.why);
             }
