@@ -59,6 +59,7 @@ fn the_house_is_tidy() {
         broken.extend(rules_of_a_file(source));
     }
     broken.extend(promises(&sources));
+    broken.extend(rules_of_the_fleet(&sources));
     broken.extend(mentions(&sources));
     broken.extend(commands(&sources));
     broken.extend(example(&sources));
@@ -283,6 +284,40 @@ fn named(page: &Source, at: (usize, &str), number: usize, code: &[&Source]) -> V
         }
     }
     broken
+}
+
+/// Every rule of the fleet's page has tests, and they are there.
+fn rules_of_the_fleet(sources: &[Source]) -> Vec<String> {
+    let path = "docs/fleet.md";
+    let Some(page) = sources.iter().find(|source| source.path == path) else {
+        return vec![format!("{path}: missing")];
+    };
+    let code = sources.iter().filter(|source| source.path.starts_with("crates/sexton-fleet/src/"));
+    let code: Vec<&Source> = code.collect();
+    let (mut broken, mut is_inside) = (Vec::new(), false);
+    for (index, line) in page.text.lines().enumerate() {
+        is_inside = line == "| rule | test |" || (is_inside && line.starts_with('|'));
+        let Some((_, tests)) = line.trim_end_matches(" |").rsplit_once(" | ") else { continue };
+        if !is_inside || line == "| rule | test |" {
+            continue;
+        }
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            broken.push(page.at(index, "a rule without a test"));
+        }
+        for name in names.iter().filter(|name| !is_function(name, &code)) {
+            broken.push(page.at(index, &format!("`{name}` is not there")));
+        }
+    }
+    broken
+}
+
+/// Whether a function stands in a file that its modules lead to.
+fn is_function(name: &str, code: &[&Source]) -> bool {
+    let (modules, function) = name.rsplit_once("::").unwrap_or(("", name));
+    let begin = format!("fn {function}(");
+    let leads = |path: &str| modules.split("::").all(|it| it == "tests" || path.contains(it));
+    code.iter().any(|source| leads(&source.path) && source.text.contains(&begin))
 }
 
 /// Whether a comment says "Keeps Gn", alone or among others ("Keeps G7 and G8").
@@ -523,6 +558,20 @@ mod offences {
         assert_eq!(house(&page.replacen("t::d", "t::e", 1), &keeps).len(), 1);
         assert_eq!(house(&page.replacen("- Checked in: `c`\n", "", 1), &keeps).len(), 1);
         assert!(says_kept("// (keeps G7 and G8).", 8) && !says_kept("// Keeps G14: x", 1));
+    }
+
+    #[test]
+    fn a_rule_of_the_fleet_that_no_test_holds() {
+        let code = "fn held() {}\n";
+        let rules = |row: &str| {
+            let page = format!("| rule | test |\n|---|---|\n{row}\n\n| a | b |\n");
+            let file = Source::new("crates/sexton-fleet/src/tests/a.rs", code);
+            rules_of_the_fleet(&[Source::new("docs/fleet.md", &page), file]).len()
+        };
+        assert_eq!(rules("| x | `tests::a::held` |"), 0);
+        assert_eq!(rules("| x | `tests::a::held`, `tests::a::gone` |"), 1);
+        assert_eq!(rules("| x | `tests::b::held` |"), 1);
+        assert_eq!(rules("| x | by hand |"), 1);
     }
 
     #[test]

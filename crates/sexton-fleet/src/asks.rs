@@ -46,7 +46,8 @@ impl Message for NotNeeded {
     type Reply = ();
 }
 
-/// From a task that ends to the node it was on: what it claimed is free.
+/// From a task that ends to the node it was on, or from its owner to the node that it claimed:
+/// what it claimed is free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disclaim {
     /// The task.
@@ -55,5 +56,36 @@ pub struct Disclaim {
 
 impl Message for Disclaim {
     const NAME: &'static str = "disclaim";
+    type Reply = ();
+}
+
+/// From a managed node to its owner: who has claimed it, and under which number.
+///
+/// What is placed for that claimant carries the number from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The node.
+    pub node: String,
+    /// Who has it for himself, and the number of the lease; `None` is nobody.
+    pub lease: Option<(ActorId, u64)>,
+}
+
+impl Message for Claimed {
+    const NAME: &'static str = "claimed";
+    type Reply = ();
+}
+
+/// From the owner to a node: a placement that he asked for before he knew of the claim is under
+/// this lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Under {
+    /// The workspace.
+    pub workspace: String,
+    /// The number of the lease.
+    pub lease: u64,
+}
+
+impl Message for Under {
+    const NAME: &'static str = "under";
     type Reply = ();
 }

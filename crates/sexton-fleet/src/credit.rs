@@ -9,7 +9,7 @@
 //! halt is over when nobody runs, and not when a flag says that somebody was asked; and one that
 //! begins to run although the account is halted makes it halting again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,12 @@ struct Standing {
     last_debit: u64,
 }
 
+/// The most gifts that an account knows by their names. Chosen: whoever repeats one does so at once,
+/// and the state is written anew every turn.
+const GIFTS_MAX: usize = 100;
+/// The most bytes of a gift's name. Chosen: a UUID is 36.
+const GIFT_BYTES_MAX: usize = 64;
+
 /// A credit account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CreditAccount {
@@ -153,6 +159,8 @@ pub struct CreditAccount {
     /// All that was ever used, also what nobody had credit for.
     used_units: u64,
     sandboxes: BTreeMap<String, Standing>,
+    /// The names of what was added last, oldest first.
+    gifts: VecDeque<String>,
     /// Halts so far.
     round: u64,
     /// When those that run were asked last.
@@ -244,6 +252,7 @@ impl Actor for CreditAccount {
             units: u64::from(init.cents) * UNITS_PER_CENT,
             used_units: 0,
             sandboxes: [(first, Standing::default())].into_iter().collect(),
+            gifts: VecDeque::new(),
             round: 0,
             asked_at: turn.now(),
             init,
@@ -354,6 +363,17 @@ impl Handler<Debit> for CreditAccount {
 impl Handler<AddCredit> for CreditAccount {
     fn handle(&mut self, message: AddCredit, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         message.caller.may_command(&self.init.owner)?;
+        if message.gift.is_empty() || message.gift.len() > GIFT_BYTES_MAX {
+            let why = format!("a gift has a name of 1 to {GIFT_BYTES_MAX} bytes");
+            return Err(Refusal::new(why));
+        }
+        if self.gifts.contains(&message.gift) {
+            return Ok(());
+        }
+        if self.gifts.len() >= GIFTS_MAX {
+            self.gifts.pop_front();
+        }
+        self.gifts.push_back(message.gift);
         let units = u64::from(message.cents).saturating_mul(UNITS_PER_CENT);
         self.units = self.units.saturating_add(units);
         turn.event("credited", format!("{} cents", message.cents));

@@ -43,7 +43,7 @@ pub mod sim_cloud;
 mod tests;
 
 pub use agent::{Agent, AgentDue, AgentInit, AgentReport, AgentStatus, AgentTerms, Dismiss};
-pub use asks::{Ask, Disclaim, NotNeeded, Waits};
+pub use asks::{Ask, Claimed, Disclaim, NotNeeded, Under, Waits};
 pub use caller::{Caller, Role, Tenure};
 pub use container::{
     Care, Container, ContainerAnswer, ContainerCallback, ContainerDue, ContainerEffect,

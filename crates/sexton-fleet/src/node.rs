@@ -28,7 +28,7 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
-use crate::asks::{Ask, Disclaim, NotNeeded};
+use crate::asks::{Ask, Disclaim, NotNeeded, Under};
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::fault::Fault;
@@ -150,6 +150,9 @@ impl Node {
     /// Takes nothing any more.
     fn close(&mut self, why: &str, turn: &mut Turn<Self>) {
         self.tell_owner(Phase::Closed, turn);
+        if self.claim.take().is_some() {
+            self.tell_claim(turn);
+        }
         self.dismiss(why, turn);
     }
 
@@ -216,7 +219,7 @@ impl Actor for Node {
         on.message::<Return>().message::<WorkspaceUse>();
         on.message::<Attach>().message::<Outdated>();
         on.message::<EndNode>().message::<Expire>().message::<Bereaved>();
-        on.message::<Ask>().message::<NotNeeded>().message::<Disclaim>();
+        on.message::<Ask>().message::<NotNeeded>().message::<Disclaim>().message::<Under>();
     }
 
     fn status(&self) -> Self::Status {

@@ -11,6 +11,7 @@ mod commands;
 mod registry;
 mod returns;
 mod towns;
+mod claims;
 mod sandboxes;
 mod answers;
 mod times;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Gone, Handler, Handlers, Refusal, Row, Turn};
 
-use crate::asks::{Ask, NotNeeded};
+use crate::asks::{Ask, Claimed, NotNeeded};
 use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
@@ -125,6 +126,7 @@ impl Owner {
             location: request.place.location.as_ref().unwrap_or(&policy.default_location),
             wish: &request.place,
             held: request.held.as_deref(),
+            task: request.task.as_ref(),
             seats_max: policy.workspaces_per_node_max,
             busy: policy.node_busy_percent,
         };
@@ -191,8 +193,9 @@ impl Owner {
     /// Promises a place and asks the node for it.
     fn seat(&mut self, node: &str, request: &Request, turn: &mut Turn<Self>) {
         let Ok(id) = ActorId::new(Node::KIND, node) else { return };
-        let (mut phase, mut birth) = (None, Birth::Sent);
+        let (mut phase, mut birth, mut lease) = (None, Birth::Sent, None);
         if let Some(held) = self.nodes.get_mut(node) {
+            lease = held.lease_of(request.task.as_ref());
             (phase, birth) = (Some(held.phase), held.birth);
             if held.phase == Phase::Warm {
                 held.phase = Phase::Running;
@@ -207,7 +210,7 @@ impl Owner {
         let mut terms = WorkspaceTerms::of(&self.init.policy);
         self.times_of(request.place.project.as_deref()).adjust_workspace(&mut terms);
         let (workspace, task) = (request.workspace.clone(), request.task.clone());
-        let place = Place { workspace, task, tenure: request.tenure, terms, lease: None };
+        let place = Place { workspace, task, tenure: request.tenure, terms, lease };
         match birth {
             Birth::Sent => turn.send::<Node, _>(&id, &place),
             Birth::Recorded => {
@@ -225,8 +228,10 @@ impl Owner {
 
     /// Places a request, or puts it at the end of the line.
     fn place_or_wait(&mut self, request: Request, turn: &mut Turn<Self>) {
-        // Nobody overtakes who waits already, except who waits for one certain node.
-        let may_try = self.waiting.is_empty() || request.place.node.is_some();
+        // Nobody overtakes who waits already, except who waits for one certain node, or has one.
+        let may_try = self.waiting.is_empty()
+            || request.place.node.is_some()
+            || self.nodes.values().any(|held| held.lease_of(request.task.as_ref()).is_some());
         if !may_try || !self.place(&request, turn) {
             self.waiting.push_back(request);
         }
@@ -304,6 +309,7 @@ impl Owner {
     }
 
     fn task_gone(&mut self, task: &ActorId, turn: &mut Turn<Self>) {
+        self.disclaim(task, turn);
         let is_of = |of: &Option<ActorId>| of.as_ref() == Some(task);
         self.waiting.retain(|request| !is_of(&request.task));
         let seats = self.nodes.values().flat_map(|held| &held.seats);
@@ -349,7 +355,7 @@ impl Actor for Owner {
         on.message::<MigrateSandbox>().message::<ScaleSandbox>();
         on.message::<AddCredit>().message::<SetPlan>();
         on.message::<NodeNews>().message::<NotPlaced>().message::<Vacated>();
-        on.message::<Ask>().message::<SetTime>();
+        on.message::<Ask>().message::<SetTime>().message::<Claimed>();
     }
 
     fn status(&self) -> Self::Status {

@@ -19,6 +19,7 @@ use sexton_core::{
 use crate::due::{self, Expire};
 use crate::placement::SessionEnd;
 use crate::sweeps::Bereaved;
+use crate::task::{Progress, TaskRunner};
 use crate::workspace::{SessionNews, Workspace};
 
 sexton_core::lifecycle! {
@@ -125,6 +126,10 @@ pub enum SessionDue {
     Silent,
 }
 
+/// How often a talking session shows its task that it lives, within the time after which it would
+/// count as silent. Chosen: one that is late does not make it so.
+const SHOWN_PER_SILENCE: u32 = 3;
+
 /// Whether its workspace thinks that it is at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Voice {
@@ -139,6 +144,8 @@ pub struct Session {
     status: SessionStatus,
     /// The last sign of life: in no row.
     alive_at: Timestamp,
+    /// When its task was shown last that it lives: in no row.
+    shown_at: Timestamp,
     voice: Voice,
 }
 
@@ -146,6 +153,15 @@ impl Session {
     fn tell(&self, news: &SessionNews, turn: &mut Turn<Self>) {
         let workspace = self.init.workspace.clone();
         turn.send_to_life::<Workspace, _>(&workspace, news);
+    }
+
+    /// A task is not silent whose session talks; not every sign of life goes there.
+    fn show_task(&mut self, turn: &mut Turn<Self>) {
+        let due_at = self.shown_at + self.init.silence / SHOWN_PER_SILENCE;
+        if let Some(task) = self.init.task.clone().filter(|_| due_at <= turn.now()) {
+            self.shown_at = turn.now();
+            turn.send::<TaskRunner, _>(&task, &Progress);
+        }
     }
 
     fn silent_at(&self) -> Option<Timestamp> {
@@ -195,7 +211,8 @@ impl Actor for Session {
         let (node, workspace) = (init.node.clone(), init.workspace.clone());
         turn.effect(&SessionEffect::Start { node, workspace });
         let status = SessionStatus::Started;
-        Ok(Self { init, status, alive_at: turn.now(), voice: Voice::Heard })
+        let now = turn.now();
+        Ok(Self { init, status, alive_at: now, shown_at: now, voice: Voice::Heard })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -268,6 +285,7 @@ impl Handler<SessionProgress> for Session {
     fn handle(&mut self, message: SessionProgress, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if self.listens(message.epoch, "progress", turn) {
             self.alive_at = turn.now();
+            self.show_task(turn);
             if self.voice == Voice::Silent {
                 self.voice = Voice::Heard;
                 self.tell(&SessionNews::Heard, turn);

@@ -33,4 +33,5 @@ mod coverage;
 mod steps;
 mod retries;
 mod selection;
+mod flows;
 mod policies;

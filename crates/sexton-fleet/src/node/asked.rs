@@ -5,12 +5,12 @@ use sexton_core::{Handler, Refusal, Turn};
 
 use crate::asks::{Ask, Disclaim, NotNeeded};
 use crate::caller::Tenure;
-use crate::placement::{Granted, Phase, Placed};
+use crate::placement::{Granted, Placed};
 use crate::task::{Step, TaskRunner};
 use crate::workspace::Workspace;
 
 use super::seats::SeatState;
-use super::{Node, NodeStatus};
+use super::{Node, NodeStatus, owner_of};
 
 impl Node {
     /// How far a task is that waits in line here.
@@ -80,10 +80,11 @@ impl Handler<NotNeeded> for Node {
 impl Handler<Disclaim> for Node {
     /// A claim does not outlive its holder.
     fn handle(&mut self, message: Disclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if self.claim.as_ref().is_some_and(|lease| lease.by == message.task) {
-            self.claim = None;
-            self.tell_owner(Phase::Running, turn);
-            self.settle(turn);
+        let is_asked = turn.from().is_none_or(|from| {
+            from.id == message.task || Some(&from.id) == owner_of(turn).as_ref()
+        });
+        if is_asked && self.claim.as_ref().is_some_and(|lease| lease.by == message.task) {
+            self.release_claim(turn);
         }
         Ok(())
     }

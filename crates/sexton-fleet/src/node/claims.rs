@@ -6,11 +6,13 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Handler, Message, Refusal, Status, Turn};
 
+use crate::asks::{Claimed, Under};
 use crate::caller::Caller;
+use crate::owner::Owner;
 use crate::placement::Phase;
 
 use super::seats::not_placed;
-use super::{Course, Node, NodeStatus};
+use super::{Course, Node, NodeStatus, owner_of};
 
 /// A node that somebody has for himself until he gives it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,41 @@ impl Node {
     pub(super) fn is_open(&self) -> bool {
         self.course == Course::Open && self.claim.is_none()
     }
+
+    /// The owner places under the lease as long as anything is placed here at all.
+    pub(super) fn tell_claim(&self, turn: &mut Turn<Self>) {
+        let Some(owner) = owner_of(turn).filter(|_| self.is_ephemeral()) else { return };
+        let claim = self.claim.as_ref().filter(|_| self.course == Course::Open);
+        let lease = claim.map(|lease| (lease.by.clone(), lease.number));
+        let node = turn.id().name().to_owned();
+        turn.send::<Owner, _>(&owner, &Claimed { node, lease });
+    }
+
+    /// Nobody has the node for himself any more: what was asked under the lease is for nobody.
+    pub(super) fn release_claim(&mut self, turn: &mut Turn<Self>) {
+        self.claim = None;
+        self.dismiss_leased(turn);
+        self.tell_claim(turn);
+        self.tell_owner(self.phase(), turn);
+        self.settle(turn);
+    }
+}
+
+impl Handler<Under> for Node {
+    /// Only what has no lease yet: one that was asked for under another stays what it is.
+    fn handle(&mut self, message: Under, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
+            return Err(Refusal::new("not yours"));
+        }
+        let Under { workspace, lease } = message;
+        let mut waiting = self.queue.iter_mut();
+        if let Some(place) = waiting.find(|it| it.workspace == workspace && it.lease.is_none()) {
+            place.lease = Some(lease);
+        }
+        self.dismiss_leased(turn);
+        self.serve(turn);
+        Ok(())
+    }
 }
 
 impl Handler<Claim> for Node {
@@ -83,6 +120,7 @@ impl Handler<Claim> for Node {
         }
         // Nobody else is placed on it while it is claimed.
         self.tell_owner(Phase::Closed, turn);
+        self.tell_claim(turn);
         Ok(self.leases)
     }
 }
@@ -96,10 +134,7 @@ impl Handler<Unclaim> for Node {
         if !is_held {
             return Err(Refusal::new(format!("lease {} is not held", message.lease)));
         }
-        self.claim = None;
-        self.dismiss_leased(turn);
-        self.tell_owner(self.phase(), turn);
-        self.settle(turn);
+        self.release_claim(turn);
         Ok(())
     }
 }
@@ -110,6 +145,7 @@ impl Handler<Drain> for Node {
         if self.course == Course::Open {
             self.course = Course::Draining;
             self.tell_owner(Phase::Closed, turn);
+            self.tell_claim(turn);
             for place in std::mem::take(&mut self.queue) {
                 let why = ("the node drains", None);
                 not_placed(&place.workspace, place.task.as_ref(), why, turn);

@@ -43,6 +43,8 @@ pub(super) struct Held {
     pub(super) origin: Origin,
     /// How busy it is; `None` until its agent has said so.
     pub(super) load: Option<Load>,
+    /// Who has claimed it, and the number that placements for him carry.
+    pub(super) claim: Option<(ActorId, u64)>,
     /// Workspaces that were promised a place, and the tasks that they are for.
     pub(super) seats: BTreeMap<String, Option<ActorId>>,
 }
@@ -58,6 +60,8 @@ pub(super) struct Want<'a> {
     pub(super) wish: &'a Wish,
     /// The node that it already holds.
     pub(super) held: Option<&'a str>,
+    /// The task that it is for.
+    pub(super) task: Option<&'a ActorId>,
     /// The most workspaces of a node.
     pub(super) seats_max: u32,
     /// The share in use, in percent, from which on a running node is busy.
@@ -77,17 +81,26 @@ impl Held {
             birth: Birth::Sent,
             origin: Origin::Asked,
             load: None,
+            claim: None,
             seats: BTreeMap::new(),
         }
+    }
+
+    /// The lease that a task has on it.
+    pub(super) fn lease_of(&self, task: Option<&ActorId>) -> Option<u64> {
+        let (by, lease) = self.claim.as_ref()?;
+        (Some(by) == task).then_some(*lease)
     }
 
     /// How well it suits: lower is better, `None` is not at all.
     fn rank(&self, name: &str, want: &Want<'_>) -> Option<(u8, u32)> {
         let (is_size, is_there) = (self.size == want.size, self.location == want.location);
-        if self.phase == Phase::Closed || (want.wish.location.is_some() && !is_there) {
+        let is_claimed = self.lease_of(want.task).is_some();
+        let is_closed = self.phase == Phase::Closed && !is_claimed;
+        if is_closed || (want.wish.location.is_some() && !is_there) {
             return None;
         }
-        if want.held == Some(name) {
+        if is_claimed || want.held == Some(name) {
             return Some((0, 0));
         }
         match self.phase {
@@ -147,7 +160,7 @@ mod tests {
         let seats = (0..seats).map(|n| (format!("w{n}"), None)).collect();
         let (size, location) = (size.to_owned(), "fsn1".to_owned());
         let (birth, origin) = (Birth::Sent, Origin::Asked);
-        Held { size, location, phase, birth, origin, load: None, seats }
+        Held { size, location, phase, birth, origin, load: None, claim: None, seats }
     }
 
     fn loaded(cpu: u8, memory: u8) -> Held {
@@ -157,7 +170,7 @@ mod tests {
     fn want(wish: &Wish) -> Want<'_> {
         let size = wish.size.as_deref().unwrap_or("cx33");
         let location = wish.location.as_deref().unwrap_or("fsn1");
-        Want { size, location, wish, held: None, seats_max: 3, busy: 50 }
+        Want { size, location, wish, held: None, task: None, seats_max: 3, busy: 50 }
     }
 
     fn nodes<const N: usize>(nodes: [(&str, Held); N]) -> BTreeMap<String, Held> {
@@ -203,6 +216,17 @@ mod tests {
             ("f", held("cx33", Phase::Running, 0)),
         ]);
         assert_eq!(order(there, &want(&Wish::default())), "cbaf");
+    }
+
+    #[test]
+    fn a_claimed_node_is_the_first_for_its_holder_and_nothing_for_others() {
+        let holder = ActorId::new("task", "t").expect("an id");
+        let claimed = Held { claim: Some((holder.clone(), 7)), ..held("cx22", Phase::Closed, 0) };
+        let there = nodes([("a", claimed), ("b", held("cx33", Phase::Warm, 0))]);
+        let wish = Wish::default();
+        let other = ActorId::new("task", "u").expect("an id");
+        assert_eq!(order(there.clone(), &Want { task: Some(&holder), ..want(&wish) }), "ab");
+        assert_eq!(order(there, &Want { task: Some(&other), ..want(&wish) }), "b");
     }
 
     #[test]

@@ -106,6 +106,9 @@ command! {
     AddCredit = "add_credit" {
         /// Who asks.
         caller: Caller,
+        /// What tells it from others, at most 64 bytes: one that comes again adds nothing. The
+        /// account knows its last 100, and takes an older one for a new one.
+        gift: String,
         /// How much.
         cents: u32,
     }

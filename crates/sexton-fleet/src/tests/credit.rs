@@ -35,7 +35,8 @@ fn debit(fleet: &mut Fleet, number: u64, cents: u64) -> Result<(), sexton_core::
 }
 
 fn add_credit(fleet: &mut Fleet, cents: u32) {
-    fleet.tell(AddCredit { caller: ada(), cents });
+    let gift = format!("at {}", fleet.now);
+    fleet.tell(AddCredit { caller: ada(), gift, cents });
     fleet.run(SECOND);
 }
 
@@ -306,9 +307,31 @@ fn somebody_elses_credit_is_not_touched() {
     let mut fleet = Fleet::new();
     running(&mut fleet, "s");
     let eve = Caller::owner("eve");
-    let gift = AddCredit { caller: eve.clone(), cents: 9 };
-    fleet.call::<CreditAccount, _>(ACCOUNT, gift).unwrap_err();
+    let add = AddCredit { caller: eve.clone(), gift: "a".to_owned(), cents: 9 };
+    fleet.call::<CreditAccount, _>(ACCOUNT, add).unwrap_err();
     let plan = SetPlan { caller: eve, plan: Plan::Pro };
     fleet.call::<CreditAccount, _>(ACCOUNT, plan).unwrap_err();
     assert_eq!(CreditAccount::KIND, "credit");
+}
+
+#[test]
+fn a_gift_that_comes_again_is_added_once_also_after_a_restart() {
+    let mut fleet = Fleet::new();
+    running(&mut fleet, "s");
+    let before = cents(&fleet);
+    let add = |fleet: &mut Fleet, gift: String| {
+        let add = AddCredit { caller: ada(), gift, cents: 7 };
+        fleet.call::<CreditAccount, _>(ACCOUNT, add)
+    };
+    add(&mut fleet, "a".to_owned()).unwrap();
+    fleet.restart();
+    add(&mut fleet, "a".to_owned()).unwrap();
+    assert_eq!(cents(&fleet), before + 7);
+    add(&mut fleet, String::new()).unwrap_err();
+    add(&mut fleet, "x".repeat(65)).unwrap_err();
+    for n in 1..100 {
+        add(&mut fleet, format!("a{n}")).unwrap();
+    }
+    add(&mut fleet, "a".to_owned()).unwrap();
+    assert_eq!(cents(&fleet), before + 700, "a hundred are known by their names");
 }

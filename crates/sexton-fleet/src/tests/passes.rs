@@ -25,7 +25,8 @@ fn often() -> Policy {
 
 /// A workspace `w` on `n` for a task that has ended, of which nobody ever told the workspace.
 fn orphan(fleet: &mut Fleet) {
-    fleet.tell(start("t", Tenure::Managed, Wish::on("nowhere")));
+    // Of somebody outside, and on no node that there is: so it waits until it is ended.
+    fleet.tell(start("t", Tenure::External, Wish::on("nowhere")));
     running_node(fleet, "n");
     fleet.call::<Node, _>("node/n", place("w", Some("task/t"), None)).unwrap();
     fleet.run(MINUTE);

@@ -86,3 +86,12 @@ fn a_stranger_sets_nothing_and_learns_nothing_and_an_operator_is_recorded() {
     fleet.call::<Owner, _>("owner/ada", by(Caller::operator("olga"), "warm_timeout")).unwrap();
     assert!(fleet.has_fact("owner/ada", "operator"));
 }
+
+#[test]
+fn every_setting_stands_on_the_page() {
+    let page = include_str!("../../../../docs/fleet.md");
+    let is_there = |name: &String| page.contains(&format!("| `{name}`"));
+    let missing: Vec<String> =
+        crate::policy::Policy::variables().into_iter().filter(|it| !is_there(it)).collect();
+    assert_eq!(missing, Vec::<String>::new());
+}

@@ -104,7 +104,7 @@ fn entering_a_step_resets_the_count() {
         fleet.run(MINUTE);
     }
     fleet.run(10 * MINUTE);
-    assert_eq!(fleet.rows("task")[0].record.text("step"), Some("agent_session"));
+    assert_eq!(fleet.rows("task")[0].record.text("step"), Some("running"));
     let (workspace, why) = ("t~w3".to_owned(), "gone".to_owned());
     let vacated = Vacated { workspace, why, fault: Some(Fault::Network) };
     fleet.call::<TaskRunner, _>("task/t", vacated).unwrap();

@@ -2,9 +2,10 @@
 
 use crate::placement::{Load, NodeNews, Phase, Wish};
 use crate::sim_cloud::ScriptStep;
-use crate::{Claim, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure};
+use crate::{Claim, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure, Under};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
+use super::stage::place;
 
 fn request(fleet: &mut Fleet, name: &str) {
     let spec = node_spec(Tenure::Managed);
@@ -97,20 +98,72 @@ fn a_node_that_nobody_needs_when_it_comes_is_warm_at_once() {
 #[test]
 fn a_claim_does_not_outlive_its_task() {
     for how in [TaskEnd::Completed, TaskEnd::Failed { class: "invalid".to_owned() }] {
-        let mut fleet = Fleet::new();
-        request(&mut fleet, "n");
-        fleet.run(10 * MINUTE);
-        fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
-        fleet.tell(start("t", Tenure::Managed, Wish::on("n")));
-        fleet.run(10 * MINUTE);
-        assert_eq!(fleet.status("task/t"), "in_progress");
-        fleet.tell(end("t", how));
-        fleet.run(MINUTE);
-        assert_eq!(fleet.status("node/n"), "warm");
-        assert_eq!(fleet.status("workspace/t~w1"), "stopped");
-        fleet.run(2 * HOUR);
-        fleet.assert_nothing_left();
+        every_way(|fleet| {
+            request(fleet, "n");
+            fleet.run(10 * MINUTE);
+            fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+            fleet.tell(start("t", Tenure::Managed, Wish::on("n")));
+            fleet.run(10 * MINUTE);
+            assert_eq!(fleet.status("task/t"), "in_progress");
+            fleet.tell(end("t", how.clone()));
+            fleet.run(MINUTE);
+            assert_eq!(fleet.status("node/n"), "warm");
+            assert_eq!(fleet.status("workspace/t~w1"), "stopped");
+            fleet.run(2 * HOUR);
+            fleet.assert_nothing_left();
+        });
     }
+}
+
+#[test]
+fn a_task_is_placed_on_the_node_that_it_claimed_and_others_go_elsewhere() {
+    let mut fleet = Fleet::new();
+    for name in ["a", "b"] {
+        request(&mut fleet, name);
+    }
+    fleet.run(10 * MINUTE);
+    fleet.call::<Node, _>("node/b", Claim { by: id("task/t") }).unwrap();
+    for task in ["s", "t", "u"] {
+        fleet.tell(start(task, Tenure::Managed, Wish::default()));
+    }
+    fleet.run(10 * MINUTE);
+    assert_eq!(["s", "t", "u"].map(|task| node_of(&fleet, task)), ["a", "b", "a"]);
+    assert_eq!(fleet.statuses("task"), ["in_progress"; 3]);
+    // A further attempt carries the lease too.
+    fleet.destroy("workspace/t~w1");
+    fleet.run(10 * MINUTE);
+    assert_eq!(fleet.status("workspace/t~w2"), "running");
+    assert_eq!(node_of(&fleet, "t"), "b");
+}
+
+#[test]
+fn a_place_that_was_asked_for_before_the_claim_was_heard_of_is_under_it() {
+    let mut fleet = Fleet::new();
+    request(&mut fleet, "n");
+    fleet.run(10 * MINUTE);
+    let lease = fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    // Its owner did not know of the claim.
+    fleet.call::<Node, _>("node/n", place("w", Some("task/t"), None)).unwrap();
+    fleet.run(MINUTE);
+    assert_eq!(fleet.rows("workspace"), [], "without the lease nothing is placed");
+    let workspace = "w".to_owned();
+    fleet.call::<Node, _>("node/n", Under { workspace, lease }).unwrap();
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("workspace/w"), "running");
+}
+
+#[test]
+fn a_claim_that_its_task_never_used_ends_with_it() {
+    let mut fleet = Fleet::new();
+    fleet.tell(start("t", Tenure::External, Wish::on("nowhere")));
+    request(&mut fleet, "n");
+    fleet.run(10 * MINUTE);
+    fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("node/n"), "running");
+    fleet.destroy("task/t");
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("node/n"), "warm");
 }
 
 #[test]

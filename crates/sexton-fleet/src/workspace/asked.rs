@@ -10,14 +10,8 @@ use super::{Workspace, WorkspaceStatus};
 
 impl Handler<Ask> for Workspace {
     fn handle(&mut self, message: Ask, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let runs = match self.status {
-            WorkspaceStatus::Running | WorkspaceStatus::Recovery => true,
-            WorkspaceStatus::Creating
-            | WorkspaceStatus::Sleeping
-            | WorkspaceStatus::Stopping
-            | WorkspaceStatus::Stopped
-            | WorkspaceStatus::Error => false,
-        };
+        // One that is being repaired would refuse a session: it is asked again when it is not.
+        let runs = self.status == WorkspaceStatus::Running;
         let is_news = runs && message.step < Step::AgentSession;
         if is_news && self.init.task.as_ref() == Some(&message.task) {
             let workspace = turn.id().name().to_owned();

@@ -4,13 +4,12 @@
 //! falls silent and when it is heard again, so that nothing here is written while it talks.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{
-    Actor, ActorId, Gone, Handler, Letter, Message, Refusal, Status, Timestamp, Turn, codec,
-};
+use sexton_core::{Actor, ActorId, Gone, Handler, Message, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Caller;
 use crate::placement::{SessionEnd, SessionEnded, SessionStarted, StartSession};
 use crate::session::{Lose, Session, SessionInit, SessionTold};
+use crate::task::TaskRunner;
 
 use super::{Workspace, WorkspaceStatus};
 
@@ -54,17 +53,6 @@ pub enum SessionNews {
 impl Message for SessionNews {
     const NAME: &'static str = "session_news";
     type Reply = ();
-}
-
-/// What a task is told goes to that task only, which may be of any kind.
-fn tell_task<M: Message>(task: &ActorId, message: &M, turn: &mut Turn<Workspace>) {
-    match codec::encode(message) {
-        Ok(bytes) => {
-            let (to, name) = (task.clone(), M::NAME.to_owned());
-            turn.post(Letter { to, incarnation: None, name, bytes });
-        }
-        Err(error) => turn.event("not_told", format!("{task}: {error}")),
-    }
 }
 
 impl Workspace {
@@ -116,7 +104,7 @@ impl Workspace {
         if let Some(task) = &open.task {
             let workspace = turn.id().name().to_owned();
             let ended = SessionEnded { workspace, session: open.name, end };
-            tell_task(task, &ended, turn);
+            turn.send::<TaskRunner, _>(task, &ended);
         }
     }
 
@@ -178,7 +166,7 @@ impl Handler<StartSession> for Workspace {
         turn.event("no_session", why);
         let workspace = turn.id().name().to_owned();
         let end = SessionEnd::Failed { class: "refused".to_owned() };
-        tell_task(&task, &SessionEnded { workspace, session, end }, turn);
+        turn.send::<TaskRunner, _>(&task, &SessionEnded { workspace, session, end });
         Ok(())
     }
 }
@@ -208,7 +196,8 @@ impl Handler<SessionNews> for Workspace {
             SessionNews::Runs => {
                 if let Some(Open { name, task: Some(task), .. }) = &self.session {
                     let (workspace, session) = (turn.id().name().to_owned(), name.clone());
-                    tell_task(task, &SessionStarted { workspace, session }, turn);
+                    let started = SessionStarted { workspace, session };
+                    turn.send::<TaskRunner, _>(task, &started);
                 }
                 return Ok(());
             }
