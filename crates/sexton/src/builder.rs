@@ -153,7 +153,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`] without a store, with two sweeps of one name or with a limit of
-    /// zero, [`ErrorKind::Corrupt`] if what is pending cannot be read, and what the store says.
+    /// zero, and what the store says. Single records that cannot be read are no error: their
+    /// actors are set aside, see [`Figures::unreadable`](crate::Figures::unreadable).
     ///
     /// # Cancel safety
     ///
