@@ -449,6 +449,11 @@ impl Engine {
         self.mail.insert(place, to);
     }
 
+    /// The kinds that it knows.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// How it stands.
     pub fn figures(&self) -> EngineFigures {
         let (unreadable, waiting) = self.aside.len();
