@@ -5,11 +5,14 @@
 //! and by leaving out its cap.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sexton::sweep::{Look, Sweep, Sweeper, sweeper};
 use sexton::{Error, Letter, Refusal, RowView, query};
 use sexton_store::MemoryStore;
-use sexton_tests::{Do, Machine, TestWorld, call, create, machine, open, pass, world};
+use sexton_tests::{
+    Do, Machine, TestWorld, call, create, machine, n_dead_letters, open, pass, world,
+};
 
 /// Asks every running machine to count, so that the counts show who was asked how often.
 struct Census {
@@ -90,4 +93,88 @@ fn a_pass_is_made_once_also_when_the_process_ends_after_it() {
     let state: Sweeper = query::state(world.store(), &sweeper("census").unwrap()).unwrap().unwrap();
     assert_eq!((state.passes, state.asks), (1, 5));
     assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
+}
+
+/// Asks machines of a life to count; its back-off and its scope are as a test says.
+struct Chosen {
+    life: Option<u32>,
+    back_off: Duration,
+    scope: [(&'static str, &'static str); 1],
+}
+
+impl Chosen {
+    fn with_back_off(back_off: Duration) -> Box<Self> {
+        Box::new(Self { life: None, back_off, scope: [("machine", "running")] })
+    }
+}
+
+impl Sweep for Chosen {
+    fn name(&self) -> &'static str {
+        "chosen"
+    }
+
+    fn limit(&self) -> usize {
+        9
+    }
+
+    fn back_off(&self) -> Duration {
+        self.back_off
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &self.scope
+    }
+
+    fn select(&self, _row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok(Some("it runs".to_owned()))
+    }
+
+    fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+        let letter = Letter::new::<Machine, Do>(&row.id, &Do::Count)?;
+        Ok(Letter { incarnation: self.life, ..letter })
+    }
+}
+
+#[test]
+fn what_a_sweep_writes_to_one_life_reaches_no_other() {
+    let (mut world, _store) = world();
+    create(&mut world, "a").unwrap();
+    let scope = [("machine", "running")];
+    let sweep = Chosen { life: Some(99), back_off: Duration::from_secs(60), scope };
+    world.add_sweep(Box::new(sweep)).unwrap();
+    pass(&mut world, 301);
+    assert_eq!(call(&mut world, "a", Do::Nothing).unwrap(), 0);
+    assert_eq!(n_dead_letters(&world, "a"), 1);
+}
+
+#[test]
+fn a_back_off_that_was_made_longer_holds_after_a_restart() {
+    let (mut world, store) = world();
+    create(&mut world, "a").unwrap();
+    world.add_sweep(Chosen::with_back_off(Duration::from_secs(60))).unwrap();
+    pass(&mut world, 301);
+    assert_eq!(call(&mut world, "a", Do::Nothing).unwrap(), 1);
+    drop(world);
+    let mut world = open(&store);
+    world.add_sweep(Chosen::with_back_off(Duration::from_secs(7_200))).unwrap();
+    pass(&mut world, 1_200);
+    assert_eq!(call(&mut world, "a", Do::Nothing).unwrap(), 1);
+}
+
+#[test]
+fn a_scope_that_no_row_can_be_in_is_refused_with_what_is_known() {
+    let (mut world, _store) = world();
+    let mut refused = |scope| {
+        let sweep = Chosen { life: None, back_off: Duration::from_secs(60), scope: [scope] };
+        world.add_sweep(Box::new(sweep)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(("machine", "runing")),
+        "the sweep chosen looks at the status runing of machine; known are creating, running, \
+         stopped, broken, destroying"
+    );
+    assert_eq!(
+        refused(("machin", "running")),
+        "the sweep chosen looks at the kind machin; known are machine, sweep"
+    );
 }

@@ -17,7 +17,7 @@ use crate::effect::Outcome;
 use crate::error::Refusal;
 use crate::inbox::Gone;
 use crate::key::ActorId;
-use crate::row::Row;
+use crate::row::{DESTROYING, Row};
 use crate::status::Status;
 use crate::turn::{Recorder, Turn, lend};
 
@@ -32,13 +32,14 @@ pub trait Actor: Sized + Serialize + DeserializeOwned + 'static {
     /// [`migrate`](Self::migrate) the old one.
     const STATE_VERSION: u16 = 1;
 
-    /// What one begins with.
+    /// What one begins with. Like a [`Message`] it has no version, and may lie in an inbox.
     type Init: Serialize + DeserializeOwned + 'static;
     /// The lifecycle.
     type Status: Status;
     /// What a deadline means; `()` if there are none.
     type Deadline: Serialize + DeserializeOwned + fmt::Debug + 'static;
-    /// Work in the outside world; `()` if there is none.
+    /// Work in the outside world; `()` if there is none. Like a [`Message`] it has no version,
+    /// and may be owed for long: what this type no longer reads stays owed, and shows.
     type Effect: Serialize + DeserializeOwned + 'static;
     /// What a performer answers when it is done.
     type Answer: Serialize + DeserializeOwned + 'static;
@@ -79,6 +80,10 @@ pub trait Actor: Sized + Serialize + DeserializeOwned + 'static {
 
     /// An effect is settled.
     ///
+    /// Written by nobody it takes every outcome; one that failed for good it tells as the event
+    /// `failed`, with the failure's class and message. An actor that waits for what it asked for
+    /// must look at the outcome itself.
+    ///
     /// # Errors
     ///
     /// A [`Refusal`] keeps the debt: the effect is performed again with the same id.
@@ -88,7 +93,10 @@ pub trait Actor: Sized + Serialize + DeserializeOwned + 'static {
         outcome: Outcome<Self::Answer>,
         turn: &mut Turn<Self>,
     ) -> Result<(), Refusal> {
-        let _ = (effect, &outcome, turn);
+        let _ = effect;
+        if let Outcome::Failed(failure) = outcome {
+            turn.event("failed", format!("{}: {}", failure.class, failure.message));
+        }
         Ok(())
     }
 
@@ -128,6 +136,12 @@ pub trait Actor: Sized + Serialize + DeserializeOwned + 'static {
 }
 
 /// A message that actors take.
+///
+/// What lies in an inbox is read by the type that is deployed, and has no version. Variants may
+/// be added at the end of an enum; nothing else of it may change while a mail may lie somewhere.
+/// For another layout declare a second message with a name of its own, and take both until the
+/// inboxes are empty of the first. What cannot be read, or is of a name that nobody takes,
+/// becomes a dead letter: an event with the name and the reason.
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// Its name in inboxes and events; never changes while a mail may lie somewhere.
     const NAME: &'static str;
@@ -284,11 +298,30 @@ impl<A: Actor> Live for Cell<A> {
     }
 }
 
+/// The names of a lifecycle's statuses: each must lead to rows of its own.
+fn status_names<A: Actor>() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for status in A::Status::ALL {
+        let name = status.name();
+        assert!(!name.is_empty(), "{status:?} of {} has no name", A::KIND);
+        assert!(
+            name != DESTROYING,
+            "{status:?} of {} is named {DESTROYING}, as rows call every actor that goes",
+            A::KIND
+        );
+        assert!(!names.contains(&name), "two statuses of {} are named {name}", A::KIND);
+        names.push(name);
+    }
+    names
+}
+
 type Birth = Box<dyn Fn(&[u8], &mut Recorder) -> Result<Box<dyn Live>, Refusal>>;
 type Load = Box<dyn Fn(u16, &[u8]) -> Result<Box<dyn Live>, CodecError>>;
 
 pub(crate) struct KindTable {
     pub(crate) state_version: u16,
+    /// In the order of the table.
+    pub(crate) statuses: Vec<&'static str>,
     pub(crate) birth: Birth,
     pub(crate) load: Load,
     pub(crate) describer: Describer,
@@ -316,18 +349,23 @@ impl Kinds {
     ///
     /// # Panics
     ///
-    /// If the kind is there already, or its name is not a kind: both only a bug can cause.
+    /// If the kind is there already, its name is not a kind, or the table of its lifecycle is
+    /// wrong: a terminal status that others follow, a status without a name, two of one name, or
+    /// one named `destroying`, which is what rows say of every actor that goes. Only a bug can
+    /// cause any of these.
     pub fn with<A: Actor>(mut self) -> Self {
         ActorId::new(A::KIND, "x").expect("a kind's name keeps the rules of ids");
         let is_left = |status: &&A::Status| status.is_terminal() && !status.next().is_empty();
         let left = A::Status::ALL.iter().find(is_left);
         assert!(left.is_none(), "{left:?} of {} is terminal, and others follow it", A::KIND);
+        let statuses = status_names::<A>();
         let mut handlers = Handlers { by_name: BTreeMap::new() };
         A::handlers(&mut handlers);
         let handlers = std::rc::Rc::new(handlers);
         let for_birth = std::rc::Rc::clone(&handlers);
         let table = KindTable {
             state_version: A::STATE_VERSION,
+            statuses,
             describer: Describer::of::<A>(),
             birth: Box::new(move |init, record| {
                 let init = codec::decode::<A::Init>(init).map_err(|error| {
@@ -352,6 +390,13 @@ impl Kinds {
 
     pub(crate) fn table(&self, kind: &str) -> Option<&KindTable> {
         self.tables.get(kind)
+    }
+
+    /// What rows may say of an actor of this kind, `destroying` included; `None` if it is not
+    /// known.
+    pub fn statuses(&self, kind: &str) -> Option<Vec<&'static str>> {
+        let table = self.table(kind)?;
+        Some(table.statuses.iter().copied().chain([DESTROYING]).collect())
     }
 
     /// The names of the kinds, in order.

@@ -9,6 +9,7 @@
 //! been due the longest. So a recovered engine goes on exactly where the crashed one stopped,
 //! and the same inputs give the same turns (keeps G13).
 
+mod aside;
 mod draft;
 mod slot;
 mod turns;
@@ -36,9 +37,11 @@ use crate::store::{Fence, Store};
 use crate::time::Timestamp;
 use crate::turn::{Recorder, lend};
 
+use self::aside::Aside;
 use self::draft::Draft;
 use self::slot::{Found, Slot};
 
+pub use self::aside::Unreadable;
 pub(crate) use self::recover::each;
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
@@ -246,6 +249,8 @@ pub struct EngineFigures {
     pub alarms: usize,
     /// Actors that owe an effect.
     pub debtors: usize,
+    /// Actors and mails that could not be read and are set aside.
+    pub unreadable: usize,
 }
 
 /// The deterministic engine of a part of a store's shards.
@@ -282,6 +287,8 @@ pub struct Engine {
     /// Destructions whose `on_destroy` panicked, and when to try again.
     stuck: BTreeSet<(Timestamp, ActorId)>,
     waiters: BTreeMap<ActorId, Vec<Reply<()>>>,
+    /// What cannot be read.
+    aside: Aside,
     alarm_switch: Switch,
     effect_switch: Switch,
 }
@@ -299,14 +306,18 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Does the next thing that is due at `now`, if there is any: a mail, an alarm.
     ///
-    /// Oldest first, mail before alarms at one instant.
+    /// Oldest first, mail before alarms at one instant. An actor that cannot be read is set
+    /// aside and costs nobody else a turn; see [`unreadable`](Self::unreadable).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] or [`ErrorKind::Closed`] if the store cannot be read: the engine
-    /// must be recovered anew.
+    /// [`ErrorKind::Corrupt`] or [`ErrorKind::Closed`] if the store as a whole cannot be read:
+    /// the engine must be recovered anew.
     pub fn next(&mut self, now: Timestamp, store: &dyn Store) -> Result<Option<Turned>, Error> {
         self.look_ahead(now, store)?;
+        if self.aside.next_at().is_some_and(|at| at <= now) {
+            return self.look_again(now, store).map(Some);
+        }
         let mail = self.mail.first_key_value().map(|(place, _)| place.at);
         let alarm = match self.alarm_switch {
             Switch::On => self.alarms.first().map(|(at, _)| *at).filter(|at| *at <= now),
@@ -314,7 +325,8 @@ impl Engine {
         };
         let stuck = self.stuck.first().map(|(at, _)| *at).filter(|at| *at <= now);
         if let Some((at, id)) = stuck.and_then(|_| self.stuck.pop_first()) {
-            return self.resume_destruction(now.max(at), store, &id).map(Some);
+            let result = self.resume_destruction(now.max(at), store, &id);
+            return self.spare(now, &id, result).map(Option::unwrap_or_default).map(Some);
         }
         match (mail, alarm) {
             (Some(at), Some(due)) if due < at => self.ring_first(now, store).map(Some),
@@ -334,7 +346,7 @@ impl Engine {
             Switch::Paused => None,
         };
         let stuck = self.stuck.first().map(|(at, _)| *at);
-        [mail, alarm, stuck, self.next_debt()].into_iter().flatten().min()
+        [mail, alarm, stuck, self.next_debt(), self.aside.next_at()].into_iter().flatten().min()
     }
 
     /// When the next debt may be tried; `None` if nothing is owed that is not being performed.
@@ -371,7 +383,8 @@ impl Engine {
             };
             self.owed.remove(&place);
             let id = place.2;
-            let Found::Alive(slot) = self.checkout(now, store, &id)? else { continue };
+            let found = self.checkout(now, store, &id);
+            let Some(Found::Alive(slot)) = self.spare(now, &id, found)? else { continue };
             let owed = slot.debts.get(&number).map(|debt| Owed {
                 id: EffectId { actor: slot.me(), number },
                 effect: debt.effect.clone(),
@@ -436,11 +449,18 @@ impl Engine {
         self.mail.insert(place, to);
     }
 
+    /// The kinds that it knows.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// How it stands.
     pub fn figures(&self) -> EngineFigures {
+        let (unreadable, waiting) = self.aside.len();
         EngineFigures {
+            unreadable,
             live: self.slots.len(),
-            mail: self.mail.len(),
+            mail: self.mail.len() + waiting,
             alarms: self.alarms.len() + self.marked.len(),
             debtors: self.owed.len() + self.performing.len(),
         }

@@ -19,11 +19,13 @@ pub enum ErrorKind {
     ///
     /// Drop the request. Made again, it fails again. Nothing took effect.
     Destroyed,
-    /// The actor refused, or its handler panicked.
+    /// The actor refused, its handler panicked, or its turn broke a rule: a transition that the
+    /// lifecycle lacks, or more than a turn may record, owe or write.
     ///
     /// The caller decides by the message. The turn changed nothing.
     Refused,
-    /// A limit was reached: a full mailbox, too many effects owed.
+    /// So many wait already that this one was not taken: calls of a thread, waits for
+    /// tombstones, questions, commands of a sweep.
     ///
     /// Call again later. Nothing took effect.
     Busy,

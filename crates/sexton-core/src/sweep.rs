@@ -12,9 +12,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::actor::{Actor, Handler, Handlers, Message};
+use crate::actor::{Actor, Handler, Handlers, Kinds, Message};
 use crate::destroy::Entry;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, ErrorKind, Refusal};
 use crate::index::{Cursor, Query};
 use crate::key::{self, ActorId, IdError, Key};
 use crate::query;
@@ -124,6 +124,8 @@ pub struct Plan {
     pub failed: u64,
     /// Where the next pass begins: a scope's index and the key of a row there.
     pub cursor: Option<(u32, Key)>,
+    /// How long the sweep leaves alone whom it asked, as it says now; `None` is as before.
+    pub back_off: Option<Duration>,
     /// Until then a pass finds nothing, as long as no row of the scope is written: every row was
     /// looked at, and none asks to be looked at earlier. `None` if that cannot be told.
     pub quiet_until: Option<Timestamp>,
@@ -149,6 +151,30 @@ pub fn sweeper(name: &str) -> Result<ActorId, IdError> {
     ActorId::new(Sweeper::KIND, name)
 }
 
+/// Refuses a sweep whose scope names what no row can be: it would find nothing, for ever.
+///
+/// # Errors
+///
+/// [`ErrorKind::Refused`] with the sweep, the kind or status, and those that are known.
+pub fn check_scope(sweep: &dyn Sweep, kinds: &Kinds) -> Result<(), Error> {
+    let name = sweep.name();
+    for (kind, status) in sweep.scope() {
+        let Some(statuses) = kinds.statuses(kind) else {
+            let known = kinds.names().collect::<Vec<_>>().join(", ");
+            let message = format!("the sweep {name} looks at the kind {kind}; known are {known}");
+            return Err(Error::new(ErrorKind::Refused, message));
+        };
+        if !statuses.contains(status) {
+            let known = statuses.join(", ");
+            let message = format!(
+                "the sweep {name} looks at the status {status} of {kind}; known are {known}"
+            );
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+    }
+    Ok(())
+}
+
 /// Looks for what a sweep would ask now; asks nothing.
 ///
 /// # Errors
@@ -160,7 +186,7 @@ pub fn plan(
     now: Timestamp,
     store: &dyn Store,
 ) -> Result<Plan, Error> {
-    let mut plan = Plan::default();
+    let mut plan = Plan { back_off: Some(sweep.back_off()), ..Plan::default() };
     let mut left = ROWS_PER_PASS_MAX;
     let scope = sweep.scope();
     let (first, mut after) = match &state.cursor {
@@ -253,14 +279,16 @@ pub struct Sweeper {
 pub struct Pass {
     /// When the pass after this one is due.
     pub next_at: Timestamp,
-    /// Whom to ask, the message's name and its content.
-    pub asks: Vec<(ActorId, String, Vec<u8>)>,
+    /// What to ask of whom.
+    pub asks: Vec<Letter>,
     /// Rows that were examined.
     pub examined: u64,
     /// Rows that were passed over because they could not be read, looked at or asked.
     pub failed: u64,
     /// Where the next pass begins.
     pub cursor: Option<(u32, Key)>,
+    /// How long who was asked is left alone from now on; `None` is as before.
+    pub back_off: Option<Duration>,
 }
 
 impl Pass {
@@ -269,10 +297,12 @@ impl Pass {
         let asks = plan.asks.into_iter();
         Self {
             next_at,
-            asks: asks.map(|ask| (ask.id, ask.letter.name, ask.letter.bytes)).collect(),
+            // Keeps G6: a letter to one life reaches no other.
+            asks: asks.map(|ask| Letter { to: ask.id, ..ask.letter }).collect(),
             examined: plan.examined,
             failed: plan.failed,
             cursor: plan.cursor,
+            back_off: plan.back_off,
         }
     }
 }
@@ -322,14 +352,16 @@ impl Handler<Pass> for Sweeper {
         if now < self.next_at {
             return Err(Refusal::new(format!("the next pass is due at {}", self.next_at)));
         }
+        self.back_off = pass.back_off.unwrap_or(self.back_off);
         let back_off = self.back_off;
         self.asked.retain(|_, asked_at| *asked_at + back_off > now);
         let n_asks = pass.asks.len();
         let Pass { examined, failed, .. } = &pass;
         turn.event("pass", format!("examined {examined}, asked {n_asks}, failed {failed}"));
-        for (to, name, bytes) in pass.asks {
+        for letter in pass.asks {
+            let to = &letter.to;
             self.asked.insert(to.clone(), now);
-            turn.post(Letter { to, incarnation: None, name, bytes });
+            turn.post(letter);
         }
         self.next_at = pass.next_at;
         self.cursor = pass.cursor;

@@ -6,6 +6,8 @@
 
 use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actor::{Actor, Handler, Message};
 use crate::codec;
 use crate::destroy::Intent;
@@ -20,7 +22,7 @@ pub struct Turn<A> {
 }
 
 /// A message on its way to an actor, encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
     /// Whom it is for.
     pub to: ActorId,

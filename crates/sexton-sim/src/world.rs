@@ -176,8 +176,10 @@ impl<O: Outside> World<O> {
     ///
     /// # Errors
     ///
-    /// What the engine says.
+    /// [`ErrorKind::Refused`] if its scope names a kind or a status that is not known, and what
+    /// the engine says.
     pub fn add_sweep(&mut self, sweep: Box<dyn Sweep>) -> Result<(), WorldError> {
+        sweep::check_scope(sweep.as_ref(), self.engine.kinds())?;
         let id =
             sweep::sweeper(sweep.name()).map_err(|error| WorldError::Outside(Box::new(error)))?;
         let known = query::state::<Sweeper>(self.store.as_ref(), &id)?;

@@ -18,11 +18,17 @@ use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
 use crate::questions::Questions;
 use crate::shard::Shared;
-use crate::sweep::Sweep;
+use crate::sweep::{Sweep, Sweeper};
 use crate::sweeps::SweepPlan;
 
 /// Makes the kinds of one thread: kinds are not shared between threads.
 pub(crate) type KindsFactory = Arc<dyn Fn() -> Kinds + Send + Sync>;
+
+/// Sweeps remember in actors, so every host knows their kind.
+pub(crate) fn with_sweeper(kinds: Kinds) -> Kinds {
+    let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
+    if has_sweeper { kinds } else { kinds.with::<Sweeper>() }
+}
 
 /// The most requests of one shard that wait for an answer, unless another limit is chosen.
 ///
@@ -152,8 +158,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] without a store, with two sweeps of one name or with a limit of
-    /// zero, [`ErrorKind::Corrupt`] if what is pending cannot be read, and what the store says.
+    /// [`ErrorKind::Refused`] without a store, with two sweeps of one name, with a sweep of a
+    /// kind or a status that is not known or with a limit of zero, and what the store says. Single records that cannot be read are no error: their
+    /// actors are set aside, see [`Figures::unreadable`](crate::Figures::unreadable).
     ///
     /// # Cancel safety
     ///
@@ -181,6 +188,10 @@ impl Builder {
         names.dedup();
         if names.len() < n_sweeps {
             return Err(refuse("two sweeps have the same name"));
+        }
+        if !self.sweeps.is_empty() {
+            let kinds = with_sweeper((self.kinds)());
+            self.sweeps.iter().try_for_each(|sweep| sweep.check(&kinds))?;
         }
         let new_mailbox = |_| Arc::new(Mailbox::new(self.mailbox_messages_max));
         let shared = Shared {

@@ -65,6 +65,8 @@ pub struct Figures {
     pub alarms: usize,
     /// Actors that owe an effect.
     pub debtors: usize,
+    /// Actors and mails that could not be read and are set aside; the log names them.
+    pub unreadable: usize,
     /// Requests from outside that are not answered.
     pub waiting: usize,
     /// Turns that were made durable since the host was opened.
@@ -168,6 +170,7 @@ impl Host {
             figures.mail += part.mail;
             figures.alarms += part.alarms;
             figures.debtors += part.debtors;
+            figures.unreadable += part.unreadable;
             figures.waiting += mailbox.waiting();
         }
         Ok(figures)

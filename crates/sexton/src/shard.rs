@@ -31,8 +31,9 @@ const STEPS_PER_SLICE: usize = 64;
 const TURNS_WAITING_MAX: usize = 8_192;
 /// The most effects that one shard has begun at a time, over all kinds. Chosen: a task each.
 const EFFECTS_BEGUN_MAX: usize = 4_096;
-/// How long mail and alarms rest after a record could not be read. Chosen: nothing mends it
-/// soon, and it must not fill the log.
+/// How long mail and alarms rest after the store itself could not be read; an actor that cannot be
+/// read is set aside by its engine and holds up nobody. Chosen: nothing mends it soon, and it must
+/// not fill the log.
 const REST_AFTER_CORRUPT: Duration = Duration::from_secs(30);
 
 /// What all parts of a host have in common.
@@ -77,7 +78,7 @@ pub(crate) struct ShardActor {
     timer: Option<(Timestamp, SpawnHandle)>,
     /// The next slice, while it is scheduled.
     next_slice: Option<SpawnHandle>,
-    /// No mail and no alarms before this, because a record could not be read.
+    /// No mail and no alarms before this, because the store could not be read.
     rests_until: Timestamp,
     evicted_at: Timestamp,
     drain: Option<oneshot::Sender<Result<(), Error>>>,
@@ -166,7 +167,17 @@ impl ShardActor {
             return Ok(false);
         }
         let is_more = self.steps()?;
-        Ok(self.begin_effects()? || is_more)
+        let is_more = self.begin_effects()? || is_more;
+        self.tell_unreadable();
+        Ok(is_more)
+    }
+
+    /// Tells operators what was set aside: once each time that it was looked at in vain.
+    fn tell_unreadable(&mut self) {
+        for it in self.engine.iter_mut().flat_map(Engine::take_unreadable) {
+            let (actor, why) = (&it.id, &it.why);
+            tracing::error!(target: "sexton", %actor, why, "unreadable, and set aside");
+        }
     }
 
     fn schedule_slice(&mut self, ctx: &mut Context<Self>) {
@@ -336,11 +347,11 @@ impl ShardActor {
         Ok(true)
     }
 
-    /// Goes on after a record that cannot be read; mail and alarms rest meanwhile.
+    /// Goes on after a store that cannot be read; mail and alarms rest meanwhile.
     fn survive(&mut self, result: Result<bool, Error>) -> Result<bool, Error> {
         match result {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                tracing::error!(target: "sexton", %error, "a record cannot be read");
+                tracing::error!(target: "sexton", %error, "the store cannot be read");
                 self.rests_until = self.shared.clock.now() + REST_AFTER_CORRUPT;
                 Ok(false)
             }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sexton_core::{ActorId, Error, ErrorKind, Switch, Timestamp, query};
+use sexton_core::{ActorId, Error, ErrorKind, Kinds, Switch, Timestamp, query};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{TIMER_MAX, rest, wait_for};
@@ -40,6 +40,11 @@ impl fmt::Debug for SweepPlan {
 impl SweepPlan {
     pub(crate) fn new(factory: Factory) -> Self {
         Self { name: factory().name(), factory }
+    }
+
+    /// Refuses a scope that no row can be in.
+    pub(crate) fn check(&self, kinds: &Kinds) -> Result<(), Error> {
+        sweep::check_scope((self.factory)().as_ref(), kinds)
     }
 }
 

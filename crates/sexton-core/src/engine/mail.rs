@@ -2,7 +2,7 @@
 
 use crate::codec;
 use crate::destroy::Intent;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::What;
 use crate::inbox::{Body, Gone, Mail};
 use crate::key::{self, ActorId, MailOrder};
@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::draft::{Draft, End};
-use super::slot::{Found, Slot, corrupt};
+use super::slot::{Found, Slot};
 use super::turns::{Unborn, intend};
 use super::{Engine, Turned};
 
@@ -29,14 +29,37 @@ impl Engine {
             self.mail.remove(&place);
             return Ok(Turned::default());
         };
-        // What cannot be read is set aside until the store is opened again; others go on.
         self.mail.remove(&place);
-        let mail: Mail = codec::open(&bytes).map_err(|error| corrupt(&to, error))?;
-        let mut draft = self.draft(&to, now);
-        draft.take_mail(&to, place);
-        match self.checkout(now, store, &to)? {
+        if self.aside.keep(place, &to) {
+            return Ok(Turned::default());
+        }
+        let mail: Mail = match codec::open(&bytes) {
+            Ok(mail) => mail,
+            Err(error) => {
+                self.aside.put_mail(place, &to, &unreadable(&to, error));
+                return Ok(Turned::default());
+            }
+        };
+        let result = self.take_one(now, store, (place, &to, mail));
+        let turned = self.spare(now, &to, result)?;
+        if turned.is_none() {
+            self.aside.keep(place, &to);
+        }
+        Ok(turned.unwrap_or_default())
+    }
+
+    fn take_one(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        got: (MailOrder, &ActorId, Mail),
+    ) -> Result<Turned, Error> {
+        let (place, to, mail) = got;
+        let mut draft = self.draft(to, now);
+        draft.take_mail(to, place);
+        match self.checkout(now, store, to)? {
             Found::Alive(slot) => self.take_alive(store, (slot, draft), (place, mail)),
-            Found::Buried(_) | Found::Nothing => self.take_unliving(store, (&to, draft), &mail),
+            Found::Buried(_) | Found::Nothing => self.take_unliving(store, (to, draft), &mail),
         }
     }
 
@@ -163,6 +186,10 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn unreadable(to: &ActorId, error: codec::CodecError) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("a mail of {to} cannot be read")).with_source(error)
 }
 
 /// Tells the parent, or the log, that there was no birth.

@@ -12,6 +12,7 @@ use crate::row::DESTROYING;
 use crate::store::{Fence, Store};
 use crate::time::Timestamp;
 
+use super::aside::Aside;
 use super::slot::corrupt;
 use super::{Engine, Part, Switch};
 
@@ -27,7 +28,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a pending record cannot be read.
+    /// What the store says. A pending record that cannot be read is no error: its actor is set
+    /// aside, see [`unreadable`](Self::unreadable).
     pub fn recover(
         kinds: Kinds,
         limits: Limits,
@@ -59,6 +61,7 @@ impl Engine {
             performing: BTreeMap::new(),
             stuck: BTreeSet::new(),
             waiters: BTreeMap::new(),
+            aside: Aside::default(),
             alarm_switch: Switch::On,
             effect_switch: Switch::On,
         };
@@ -88,8 +91,10 @@ impl Engine {
         each(store, &key::prefix(shard, Table::Debt), |at, bytes| {
             let Some(Parsed::Debt(id, number)) = key::parse(at) else { return Ok(()) };
             if last.as_ref() != Some(&id) {
-                let debt: Debt = codec::open(bytes).map_err(|error| corrupt(&id, error))?;
-                self.owed.insert((debt.next_at, debt.order, id.clone()), number);
+                let debt = codec::open::<Debt>(bytes).map_err(|error| corrupt(&id, error));
+                if let Some(debt) = self.spare(self.recovered_at, &id, debt)? {
+                    self.owed.insert((debt.next_at, debt.order, id.clone()), number);
+                }
                 last = Some(id);
             }
             Ok(())
@@ -102,11 +107,15 @@ impl Engine {
         for kind in kinds {
             each(store, &key::rows(kind, DESTROYING), |at, bytes| {
                 let Some(Parsed::Row(id, _)) = key::parse(at) else { return Ok(()) };
-                let row: crate::row::RowRecord =
-                    codec::open(bytes).map_err(|error| corrupt(&id, error))?;
-                if row.stalled.is_some() && self.part.has(id.shard()) {
-                    self.stuck.insert((self.recovered_at, id));
+                if !self.part.has(id.shard()) {
+                    return Ok(());
                 }
+                // A row that cannot be read may be that of a stuck destruction.
+                let row = codec::open::<crate::row::RowRecord>(bytes);
+                if row.is_ok_and(|row| row.stalled.is_none()) {
+                    return Ok(());
+                }
+                self.stuck.insert((self.recovered_at, id));
                 Ok(())
             })?;
         }

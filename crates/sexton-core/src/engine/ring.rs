@@ -2,7 +2,7 @@
 
 use crate::deadline::{BackOff, Due, rings_at};
 use crate::error::{Error, Refusal};
-use crate::key::{self, Parsed, Shard};
+use crate::key::{self, ActorId, Parsed, Shard};
 use crate::limits::FAILURES_BEFORE_STALLED;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -45,8 +45,22 @@ impl Engine {
         store: &dyn Store,
     ) -> Result<Turned, Error> {
         let Some((armed, id)) = self.alarms.pop_first() else { return Ok(Turned::default()) };
-        // An actor that cannot be read is set aside until the store is opened again; others go on.
-        let Found::Alive(mut slot) = self.checkout(now, store, &id)? else {
+        if self.aside.has(&id) {
+            // It is armed again when its actor can be read.
+            return Ok(Turned::default());
+        }
+        let result = self.ring_one(now, store, (armed, &id));
+        self.spare(now, &id, result).map(Option::unwrap_or_default)
+    }
+
+    fn ring_one(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        alarm: (Timestamp, &ActorId),
+    ) -> Result<Turned, Error> {
+        let (armed, id) = alarm;
+        let Found::Alive(mut slot) = self.checkout(now, store, id)? else {
             return Ok(Turned::default());
         };
         let first = slot
@@ -58,7 +72,7 @@ impl Engine {
             .map(|(_, due)| due.clone());
         let Some(due) = first else {
             // Nothing of the committed state is due: the alarm in memory was an old one.
-            self.rearm(&id, None, slot.record.alarm);
+            self.rearm(id, None, slot.record.alarm);
             self.checkin(slot);
             return Ok(Turned::default());
         };
@@ -66,7 +80,7 @@ impl Engine {
             Some(marked) => {
                 let order = marked.gate;
                 self.alarms.remove(&(slot.record.alarm.unwrap_or(armed), id.clone()));
-                self.marked.push((order, slot.record.alarm.unwrap_or(armed), id));
+                self.marked.push((order, slot.record.alarm.unwrap_or(armed), id.clone()));
                 marked
             }
             None => self.ring(now, (&mut slot, &due))?,

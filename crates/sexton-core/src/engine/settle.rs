@@ -30,6 +30,23 @@ impl Engine {
         to: &EffectId,
         answer: Answer,
     ) -> Result<Option<Turned>, Error> {
+        let id = &to.actor.id;
+        let result = self.take_answer(now, store, to, answer);
+        let turned = self.spare(now, id, result)?;
+        if turned.is_none() && self.performing.get(id) == Some(&to.number) {
+            // Nobody could be told: when it can be read, it is performed again with its id.
+            self.performing.remove(id);
+        }
+        Ok(turned.flatten())
+    }
+
+    fn take_answer(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        to: &EffectId,
+        answer: Answer,
+    ) -> Result<Option<Turned>, Error> {
         let Found::Alive(mut slot) = self.checkout(now, store, &to.actor.id)? else {
             return Ok(None);
         };

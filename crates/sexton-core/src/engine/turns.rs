@@ -45,8 +45,27 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`next`](Self::next); whatever concerns the caller only is in the reply.
+    /// [`ErrorKind::Corrupt`] if the actor cannot be read: the reply is dropped then, and the
+    /// actor is set aside. Else as [`next`](Self::next); whatever concerns the caller only is in
+    /// the reply.
     pub fn request(
+        &mut self,
+        now: Timestamp,
+        store: &dyn Store,
+        id: &ActorId,
+        request: Request,
+    ) -> Result<Turned, Error> {
+        let result = self.do_as_asked(now, store, id, request);
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::Corrupt
+            && !self.aside.has(id)
+        {
+            self.aside.put((now, &self.limits), id, error);
+        }
+        result
+    }
+
+    fn do_as_asked(
         &mut self,
         now: Timestamp,
         store: &dyn Store,

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use actix::{Actor as _, Arbiter, System};
-use sexton_core::{Actor, Engine, Error, Fence, Kinds, Limits, Part, Shard};
+use sexton_core::{Engine, Error, Fence, Limits, Part, Shard};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 
 use super::{Closing, thread};
-use crate::builder::KindsFactory;
+use crate::builder::{KindsFactory, with_sweeper};
 use crate::mailbox::{Input, Mailbox, closed};
 use crate::questions;
 use crate::shard::{ShardActor, Shared};
-use crate::sweep::Sweeper;
 use crate::sweeps;
 
 /// Everything that the thread needs.
@@ -155,11 +154,6 @@ impl Opening {
 }
 
 /// The same kinds with that of what sweeps remember.
-fn with_sweeper(kinds: Kinds) -> Kinds {
-    let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
-    if has_sweeper { kinds } else { kinds.with::<Sweeper>() }
-}
-
 fn end(arbiters: Vec<Arbiter>) {
     for arbiter in arbiters {
         arbiter.stop();

@@ -1,11 +1,13 @@
 //! Sweeps: at their time, within their limit, and only when they are not paused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sexton::sweep::{Look, Sweep};
-use sexton::{Error, ErrorKind, Letter, Refusal, RowView};
+use sexton::{Error, ErrorKind, Host, Letter, Refusal, RowView};
+use sexton_store::MemoryStore;
 
-use crate::support::{Add, Counter, Stage, soon, stage, until};
+use crate::support::{Add, Counter, Stage, kinds, soon, stage, until};
 
 /// Adds one to every fresh counter.
 struct Freshen;
@@ -100,4 +102,37 @@ async fn a_sweep_passes_at_its_time_within_its_limit_and_can_be_planned_and_paus
     until(async || fresh(&stage).await == 1).await;
     stage.clock.advance(Duration::from_secs(60));
     until(async || fresh(&stage).await == 0).await;
+}
+
+/// Looks for counters of a status that there is not.
+struct Mistyped;
+
+impl Sweep for Mistyped {
+    fn name(&self) -> &'static str {
+        "mistyped"
+    }
+
+    fn limit(&self) -> usize {
+        1
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &[("counter", "frehs")]
+    }
+
+    fn select(&self, _row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    fn ask(&self, _row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+        Err(Refusal::new("never"))
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_of_a_status_that_there_is_not_is_refused_when_the_host_is_opened() {
+    let builder = Host::builder(kinds).store(Arc::new(MemoryStore::new()));
+    let error = soon(builder.sweep(|| Box::new(Mistyped)).open()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("the status frehs of counter; known are fresh"), "{error}");
 }

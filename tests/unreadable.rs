@@ -1,0 +1,186 @@
+//! Behaviour through the front door: what cannot be read costs itself and nobody else.
+//!
+//! Method: the real engine in virtual time, on a store that hands out one record damaged until it
+//! is mended. Broken once by passing the error on, and by not looking again.
+
+use std::sync::{Arc, Mutex};
+
+use sexton::key::Key;
+use sexton::log::Bounds;
+use sexton::{
+    ActorId, Batch, Cursor, Engine, Entry, Error, Fence, Limits, Part, Position, Shard, Store,
+    StoreFigures, Timestamp, key, query,
+};
+use sexton_store::MemoryStore;
+use sexton_tests::{Cloud, Do, TestWorld, kinds, machine, pass, told};
+
+/// A store of which the records under one prefix are damaged.
+#[derive(Debug, Default)]
+struct Veiled {
+    inner: MemoryStore,
+    veil: Mutex<Option<Key>>,
+}
+
+impl Veiled {
+    fn veil(&self, prefix: Key) {
+        *self.veil.lock().unwrap() = Some(prefix);
+    }
+
+    fn mend(&self) {
+        *self.veil.lock().unwrap() = None;
+    }
+
+    fn seen(&self, at: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+        let veil = self.veil.lock().unwrap();
+        if veil.as_ref().is_some_and(|prefix| at.starts_with(prefix)) {
+            *value.last_mut().unwrap() ^= 1;
+        }
+        value
+    }
+}
+
+impl Store for Veiled {
+    fn claim(&self) -> Result<Vec<(Shard, Fence)>, Error> {
+        self.inner.claim()
+    }
+
+    fn submit(&self, batch: Batch) -> Result<Position, Error> {
+        self.inner.submit(batch)
+    }
+
+    fn flush(&self) -> Result<Position, Error> {
+        self.inner.flush()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.inner.get(key)?.map(|value| self.seen(key, value)))
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
+        let page = self.inner.scan(start, end, limit)?;
+        Ok(page.into_iter().map(|(at, value)| (at.clone(), self.seen(&at, value))).collect())
+    }
+
+    fn log(&self) -> Result<Bounds, Error> {
+        self.inner.log()
+    }
+
+    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
+        self.inner.trim_log(up_to)
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.inner.figures()
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.inner.close()
+    }
+}
+
+fn open(store: &Arc<Veiled>) -> TestWorld {
+    let store: Arc<dyn Store> = Arc::<Veiled>::clone(store);
+    TestWorld::open(store, kinds(), Limits::default(), Cloud::default()).unwrap()
+}
+
+fn tell(world: &mut TestWorld, name: &str, message: Do) {
+    world.request(&machine(name), told(message)).unwrap();
+    world.settle().unwrap();
+    world.flush().unwrap();
+}
+
+/// Two machines that run, and nothing in memory.
+fn two() -> (TestWorld, Arc<Veiled>) {
+    let store = Arc::new(Veiled::default());
+    let mut world = open(&store);
+    for name in ["a", "b"] {
+        sexton_tests::create(&mut world, name).unwrap();
+    }
+    (world, store)
+}
+
+fn count(store: &Veiled, name: &str) -> u64 {
+    let state: Option<sexton_tests::Machine> = query::state(store, &machine(name)).unwrap();
+    state.unwrap().count
+}
+
+fn set_aside(world: &mut TestWorld) -> Vec<ActorId> {
+    world.engine().unreadable().map(|it| it.id).collect()
+}
+
+#[test]
+fn an_actor_that_cannot_be_read_holds_up_nobody_and_goes_on_when_it_can_be_read() {
+    let (mut world, store) = two();
+    tell(&mut world, "a", Do::Remind(60));
+    tell(&mut world, "b", Do::Remind(60));
+    drop(world);
+    store.veil(key::actor(&machine("a")));
+    let mut world = open(&store);
+    tell(&mut world, "b", Do::Tell("a".to_owned()));
+    tell(&mut world, "b", Do::Pass("a".to_owned(), 40));
+    tell(&mut world, "b", Do::Tell("a".to_owned()));
+    pass(&mut world, 61);
+    // The other's alarm rang at its time, and this one's record is as it was.
+    assert_eq!(count(&store, "b"), 1);
+    assert_eq!(set_aside(&mut world), [machine("a")]);
+    let told = world.engine().take_unreadable();
+    assert!(told[0].why.contains("damaged"), "{told:?}");
+    assert_eq!(world.engine().figures().unreadable, 1);
+    // It is looked at again after a while: its mail is taken in order, its alarm rings.
+    store.mend();
+    pass(&mut world, 600);
+    assert_eq!((count(&store, "a"), set_aside(&mut world)), (42, Vec::new()));
+    assert_eq!(world.engine().figures().unreadable, 0);
+    sexton_tests::assert_audit(store.as_ref());
+}
+
+#[test]
+fn a_debt_that_cannot_be_read_is_paid_when_it_can_be_read() {
+    let (mut world, store) = two();
+    drop(world);
+    let fences = store.claim().unwrap();
+    let part = (Part::WHOLE, fences.as_slice());
+    let mut engine = Engine::recover(kinds(), Limits::default(), store.as_ref(), part).unwrap();
+    let now = Timestamp::from_millis(5_000);
+    for name in ["a", "b"] {
+        let turned = engine.request(now, store.as_ref(), &machine(name), told(Do::Owe(1)));
+        store.submit(turned.unwrap().batch.unwrap()).unwrap();
+    }
+    store.flush().unwrap();
+    store.veil(key::debts(&machine("a")));
+    world = open(&store);
+    pass(&mut world, 60);
+    assert_eq!(set_aside(&mut world), [machine("a")]);
+    let owing = |name: &str| query::debts(&store.inner, &machine(name)).unwrap().len();
+    assert_eq!((owing("a"), owing("b")), (1, 0));
+    store.mend();
+    pass(&mut world, 600);
+    assert_eq!((owing("a"), set_aside(&mut world)), (0, Vec::new()));
+    sexton_tests::assert_audit(store.as_ref());
+}
+
+#[test]
+fn a_mail_that_cannot_be_read_waits_alone_and_keeps_nobody_from_going() {
+    let (mut world, store) = two();
+    store.veil(key::inbox(&machine("a")));
+    tell(&mut world, "b", Do::Pass("a".to_owned(), 40));
+    store.mend();
+    tell(&mut world, "b", Do::Tell("a".to_owned()));
+    assert_eq!((count(&store, "a"), set_aside(&mut world)), (1, vec![machine("a")]));
+    // A later process that can read it takes it.
+    drop(world);
+    let mut world = open(&store);
+    world.settle().unwrap();
+    world.flush().unwrap();
+    assert_eq!(count(&store, "a"), 40);
+    store.veil(key::inbox(&machine("a")));
+    tell(&mut world, "b", Do::Tell("a".to_owned()));
+    let inbox = key::inbox(&machine("a"));
+    let mail = store.inner.scan(&inbox, &key::end_of(&inbox), 9).unwrap();
+    assert_eq!(mail.len(), 1);
+    store.veil(mail[0].0.clone());
+    sexton_tests::destroy(&mut world, "a").unwrap();
+    let entry = query::entry(store.as_ref(), &machine("a")).unwrap();
+    assert!(matches!(entry, Some(Entry::Tombstone(_))));
+    assert!(store.inner.get(&mail[0].0).unwrap().is_some(), "it is not lost");
+}
