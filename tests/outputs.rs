@@ -209,11 +209,13 @@ mod log {
 
     /// Changes a store behind the engine's back.
     fn tamper(store: &MemoryStore, key: key::Key, value: Option<Vec<u8>>) {
-        let (shard, fence) = store.claim().unwrap()[0];
+        let (shard, fence) = store.claim().expect("it is the next")[0];
         let (epoch, expected, at, order) = (fence.epoch, fence.sequence, fence.at, fence.order);
         let (writes, events) = (vec![Write { key, value }], Vec::new());
-        store.submit(Batch { shard, epoch, expected, at, order, writes, events }).unwrap();
-        store.flush().unwrap();
+        store
+            .submit(Batch { shard, epoch, expected, at, order, writes, events })
+            .expect("it is the next");
+        store.flush().expect("it is the next");
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn story(world: &mut World<Answering<Machines>>) -> Result<(), WorldError> {
         let entry = query::entry(world.store(), &machine(name))?;
         assert!(matches!(entry, Some(Entry::Tombstone(_))), "{name} is still there");
     }
-    assert!(world.outside().things.is_empty(), "machines are left");
+    assert!(world.outside().things().is_empty(), "machines are left");
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn a_plan_that_was_reviewed_is_carried_out_killed_behind_each_of_its_commits() {
         let entry = query::entry(world.store(), &r)?;
         let Some(Entry::Tombstone(tombstone)) = entry else { unreachable!("it is {entry:?}") };
         assert_eq!((tombstone.why.as_str(), tombstone.by.as_str()), ("reviewed", "test"));
-        assert!(world.outside().things.is_empty(), "machines are left");
+        assert!(world.outside().things().is_empty(), "machines are left");
         Ok(())
     });
     assert!(commits.expect("it holds") > 8);

@@ -103,8 +103,8 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn with_back_off(back_off: Duration) -> Box<Self> {
-        Box::new(Self { life: None, back_off, scope: [("machine", "running")] })
+    fn with_back_off(back_off: Duration) -> Self {
+        Self { life: None, back_off, scope: [("machine", "running")] }
     }
 }
 
@@ -151,12 +151,12 @@ fn what_a_sweep_writes_to_one_life_reaches_no_other() {
 fn a_back_off_that_was_made_longer_holds_after_a_restart() {
     let (mut world, store) = world();
     create(&mut world, "a").unwrap();
-    world.add_sweep(Chosen::with_back_off(Duration::from_secs(60))).unwrap();
+    world.add_sweep(Box::new(Chosen::with_back_off(Duration::from_secs(60)))).unwrap();
     pass(&mut world, 301);
     assert_eq!(call(&mut world, "a", Do::Nothing).unwrap(), 1);
     drop(world);
     let mut world = open(&store);
-    world.add_sweep(Chosen::with_back_off(Duration::from_secs(7_200))).unwrap();
+    world.add_sweep(Box::new(Chosen::with_back_off(Duration::from_secs(7_200)))).unwrap();
     pass(&mut world, 1_200);
     assert_eq!(call(&mut world, "a", Do::Nothing).unwrap(), 1);
 }

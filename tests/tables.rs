@@ -2,6 +2,7 @@
 //!
 //! Method: kinds with one fault each; an effect that fails for good where nobody looks.
 
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -52,22 +53,25 @@ kind!(Twice, TwiceStatus, "one", "one");
 kind!(Nameless, NamelessStatus, "one", "");
 kind!(Going, GoingStatus, "one", "destroying");
 
+/// Why a kind is refused.
+fn refused<A: Actor>() -> String {
+    let panic = catch_unwind(|| drop(Kinds::new().with::<A>())).expect_err("it is refused");
+    panic.downcast_ref::<String>().expect("words").clone()
+}
+
 #[test]
-#[should_panic(expected = "two statuses of kind are named one")]
 fn two_statuses_of_one_name_are_refused() {
-    drop(Kinds::new().with::<Twice>());
+    assert!(refused::<Twice>().contains("two statuses of kind are named one"));
 }
 
 #[test]
-#[should_panic(expected = "Second of kind has no name")]
 fn a_status_without_a_name_is_refused() {
-    drop(Kinds::new().with::<Nameless>());
+    assert!(refused::<Nameless>().contains("Second of kind has no name"));
 }
 
 #[test]
-#[should_panic(expected = "Second of kind is named destroying")]
 fn a_status_that_is_named_as_what_goes_is_refused() {
-    drop(Kinds::new().with::<Going>());
+    assert!(refused::<Going>().contains("Second of kind is named destroying"));
 }
 
 #[test]

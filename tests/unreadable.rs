@@ -23,17 +23,17 @@ struct Veiled {
 
 impl Veiled {
     fn veil(&self, prefix: Key) {
-        *self.veil.lock().unwrap() = Some(prefix);
+        *self.veil.lock().expect("nobody panics with it") = Some(prefix);
     }
 
     fn mend(&self) {
-        *self.veil.lock().unwrap() = None;
+        *self.veil.lock().expect("nobody panics with it") = None;
     }
 
     fn seen(&self, at: &[u8], mut value: Vec<u8>) -> Vec<u8> {
-        let veil = self.veil.lock().unwrap();
+        let veil = self.veil.lock().expect("nobody panics with it");
         if veil.as_ref().is_some_and(|prefix| at.starts_with(prefix)) {
-            *value.last_mut().unwrap() ^= 1;
+            *value.last_mut().expect("it goes on") ^= 1;
         }
         value
     }
@@ -80,13 +80,13 @@ impl Store for Veiled {
 
 fn open(store: &Arc<Veiled>) -> TestWorld {
     let store: Arc<dyn Store> = Arc::<Veiled>::clone(store);
-    TestWorld::open(store, kinds(), Limits::default(), Cloud::default()).unwrap()
+    TestWorld::open(store, kinds(), Limits::default(), Cloud::default()).expect("it goes on")
 }
 
 fn tell(world: &mut TestWorld, name: &str, message: Do) {
-    world.request(&machine(name), told(message)).unwrap();
-    world.settle().unwrap();
-    world.flush().unwrap();
+    world.request(&machine(name), told(message)).expect("it goes on");
+    world.settle().expect("it goes on");
+    world.flush().expect("it goes on");
 }
 
 /// Two machines that run, and nothing in memory.
@@ -94,14 +94,15 @@ fn two() -> (TestWorld, Arc<Veiled>) {
     let store = Arc::new(Veiled::default());
     let mut world = open(&store);
     for name in ["a", "b"] {
-        sexton_tests::create(&mut world, name).unwrap();
+        sexton_tests::create(&mut world, name).expect("it goes on");
     }
     (world, store)
 }
 
 fn count(store: &Veiled, name: &str) -> u64 {
-    let state: Option<sexton_tests::Machine> = query::state(store, &machine(name)).unwrap();
-    state.unwrap().count
+    let state: Option<sexton_tests::Machine> =
+        query::state(store, &machine(name)).expect("it goes on");
+    state.expect("it goes on").count
 }
 
 fn set_aside(world: &mut TestWorld) -> Vec<ActorId> {

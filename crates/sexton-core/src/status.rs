@@ -38,7 +38,10 @@ pub trait Status: Copy + Eq + Debug + 'static {
 /// Each line is a status, its name, its marks in brackets (`holds`: it holds something in the
 /// outside world; `billable`: somebody pays for it; `terminal`: it is an end in itself) and the
 /// statuses that may follow. A status that is not terminal and that nothing follows is left by
-/// destroy only.
+/// destroy only. Every status has a name of its own, and none is `destroying`.
+///
+/// What it makes derives `serde`'s traits: the crate that uses it depends on `serde` with its
+/// feature `derive`.
 ///
 /// # Example
 ///

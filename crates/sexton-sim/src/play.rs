@@ -42,10 +42,16 @@ impl<W> fmt::Debug for Play<W> {
 /// A world outside that answers at once. What there is outlives a crash; answers do not.
 #[derive(Debug)]
 pub struct Answering<W> {
-    /// What there is outside.
-    pub things: W,
+    things: W,
     perform: fn(&mut W, &Owed) -> Answer,
     answers: VecDeque<(EffectId, Answer)>,
+}
+
+impl<W> Answering<W> {
+    /// What there is outside.
+    pub fn things(&mut self) -> &mut W {
+        &mut self.things
+    }
 }
 
 impl<W> Outside for Answering<W> {
