@@ -1,7 +1,7 @@
 //! Behaviour through the front door: what cannot be read costs itself and nobody else.
 //!
 //! Method: the real engine in virtual time, on a store that hands out one record damaged until it
-//! is mended. Broken once by passing the error on, and by not looking again.
+//! is mended. Broken once by not looking at it again.
 
 use std::sync::{Arc, Mutex};
 
