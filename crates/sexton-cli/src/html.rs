@@ -149,9 +149,52 @@ fn tables(report: &Report) -> String {
         counts("Tasks by final status", &report.tasks),
         counts("Failed tasks by class", &report.task_failures),
         counts("Ends of machines by class", &report.machine_ends),
+        counts("Sessions by final status", &report.sessions),
         "</div>\n".to_owned(),
+        reopened(report),
+        at_work(report),
     ]
     .concat()
+}
+
+/// What became of workspaces that were opened again; nothing if there were none.
+fn reopened(report: &Report) -> String {
+    let it = &report.reopened;
+    if it.rows + it.reborn == 0 {
+        return String::new();
+    }
+    let rows = [
+        ("Rows that open a workspace again", it.rows),
+        ("The same workspace ran again", it.woken),
+        ("Began under a new name", it.reborn),
+        ("Found no place on its node", it.refused),
+    ];
+    let rows = rows.map(|(name, count)| row(name, &[grouped(count)])).concat();
+    let names = list("Under a new name", &it.reborn_names, it.reborn);
+    format!(
+        "<section>\n<h2>Workspaces opened again</h2>\n<table>\n{rows}</table>\n</section>\n{names}"
+    )
+}
+
+/// The trace's time at work against the fleet's.
+fn at_work(report: &Report) -> String {
+    let it = &report.busy;
+    let heading = "<h2>Time at work, by the trace and by the fleet</h2>";
+    if it.trace_ms == 0 {
+        let none = "Nothing to compare: the trace has no task with a length.";
+        return format!("<section>\n{heading}\n<p class=\"none\">{none}</p>\n</section>\n");
+    }
+    let time = |name: &str, ms: u64, count: String| row(name, &[duration_ms(ms), count]);
+    let mut rows = time("By the trace", it.trace_ms, String::new());
+    rows.push_str(&time("By the fleet", it.metered_ms, String::new()));
+    for cause in &it.explained {
+        let name = format!("Not at work: it {}", cause.cause);
+        rows.push_str(&time(&name, cause.ms, counted(cause.count, "task", "tasks")));
+    }
+    rows.push_str(&row("Unexplained", &[format!("{} ms", it.unexplained_ms), String::new()]));
+    let open = counted(it.open_at_end, "task", "tasks");
+    rows.push_str(&row("Not seen to end", &["up to the last row".to_owned(), open]));
+    format!("<section>\n{heading}\n<table>\n{rows}</table>\n</section>\n")
 }
 
 /// One line for each kind of actor.

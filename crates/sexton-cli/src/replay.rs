@@ -13,9 +13,11 @@ mod feed;
 mod gauge;
 mod lives;
 mod outside;
+mod reckoning;
 mod script;
 mod stores;
 mod verdict;
+mod windows;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,15 +35,16 @@ use crate::args::{Net, ReplayArgs};
 use crate::progress::Progress;
 use crate::report::{Effects, Lateness, RefusedRow, Report};
 use crate::series::Series;
-use crate::trace::{Entry as TraceEntry, Row, TraceError, TraceKind, Traces};
+use crate::trace::{Entry as TraceEntry, Row, TraceError, TraceEvent, TraceKind, Traces};
 
 use self::feed::{Feed, Origin, Take, feed};
 use self::gauge::Gauge;
-use self::lives::{Lives, Part};
+use self::lives::{Lives, Part, SessionStep};
 use self::outside::Cloud;
 use self::script::{Subject, script};
 use self::stores::Opened;
 use self::verdict::Standing;
+use self::windows::Windows;
 
 /// How long a run may go on when the trace is over. Chosen: longer than the longest bound of the
 /// policy that must end something (24 h and the sweeps' back-off), so what is left then stays.
@@ -152,6 +155,7 @@ struct Replay<'a> {
     /// Rows that were taken before this run.
     taken: u64,
     lives: Lives,
+    windows: Windows,
     gauge: Gauge,
     report: Report,
     began_s: f64,
@@ -197,6 +201,7 @@ impl<'a> Replay<'a> {
             last_row_at: Timestamp::ZERO,
             taken: 0,
             lives: Lives::default(),
+            windows: Windows::default(),
             gauge: Gauge::new(catalog),
             report: Report::default(),
             began_s,
@@ -287,18 +292,18 @@ impl<'a> Replay<'a> {
                 return Ok(());
             }
         };
+        self.windows.take(row, &part);
         self.last_row_at = Timestamp::from_millis(row.at_ms);
         if position <= self.taken {
             return Ok(());
         }
         self.advance_to(Timestamp::from_millis(row.at_ms))?;
         let Some((actor, node)) = self.names(row, &part)? else { return Ok(()) };
-        let subject = Subject {
-            row,
-            part: &part,
-            actor: &actor,
-            node: node.map(|node| node.name().to_owned()),
-        };
+        let (asleep, session) = self.comes_back(row, &part, &actor)?;
+        let is_asleep = asleep.is_some();
+        let actor = asleep.unwrap_or(actor);
+        let node = node.map(|node| node.name().to_owned());
+        let subject = Subject { row, part: &part, actor: &actor, node, is_asleep, session };
         let script = script(&subject).map_err(|refusal| {
             ReplayError::Input(format!("{}, line {}: {refusal}", row.file, row.line))
         })?;
@@ -319,6 +324,23 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The earlier life of a workspace that comes back with this row, and the session of a task.
+    fn comes_back(
+        &mut self,
+        row: &Row,
+        part: &Part,
+        actor: &ActorId,
+    ) -> Result<(Option<ActorId>, Option<SessionStep>), ReplayError> {
+        let store = self.store.as_ref();
+        if row.event == TraceEvent::Reopened {
+            return Ok((self.lives.asleep(store, &row.id, life_of(part))?, None));
+        }
+        if row.kind == TraceKind::Task {
+            return Ok((None, self.lives.session(store, (part, actor))?));
+        }
+        Ok((None, None))
+    }
+
     /// The actor that plays the row's thing and the node that it must be on; `None` if the row
     /// was refused, because its id makes no name.
     fn names(
@@ -334,6 +356,7 @@ impl<'a> Replay<'a> {
             Ok(names) => Ok(Some(names)),
             Err(error) if error.kind() == ErrorKind::Refused => {
                 self.lives.forget(row.kind, &row.id);
+                self.windows.forget(row);
                 let (file, reason) = (row.file.to_string(), error.to_string());
                 self.refuse(RefusedRow { file, line: row.line, reason });
                 Ok(None)
@@ -402,6 +425,8 @@ impl<'a> Replay<'a> {
         report.resumed = self.args.resume;
         self.count(&mut report, now_s);
         verdict::census(self.store.as_ref(), &mut report)?;
+        let of_trace = (&self.windows, self.last_row_at);
+        reckoning::reckon(self.store.as_ref(), of_trace, &mut report)?;
         let standing = self.standing()?;
         if standing.n_waiting > 0 {
             report.notes.push(format!(

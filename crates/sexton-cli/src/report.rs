@@ -15,6 +15,9 @@ use crate::trace::Refused;
 /// The most refused rows that are listed. Chosen: enough to see a pattern; all are counted.
 pub const REFUSED_ROWS_MAX: usize = 1_000;
 
+/// The most names of reborn workspaces that are listed. Chosen: as for refused rows.
+pub const REBORN_MAX: usize = 1_000;
+
 /// A count for each of some words, such as kinds or statuses.
 pub type Counts = BTreeMap<String, u64>;
 
@@ -59,8 +62,14 @@ pub struct Report {
     pub tasks: Counts,
     /// Tasks that failed, by class.
     pub task_failures: Counts,
+    /// Sessions by their final status: tasks that ran in a workspace of the trace.
+    pub sessions: Counts,
     /// How machines ended, by class.
     pub machine_ends: Counts,
+    /// What became of workspaces that the trace opened again.
+    pub reopened: Reopened,
+    /// The time at work of the trace's tasks: the trace's, the fleet's, and why they differ.
+    pub busy: Comparison,
     /// What should be gone and is not.
     pub leaks: Vec<Leak>,
     /// Turns of actors that had a tombstone.
@@ -95,6 +104,63 @@ pub struct Report {
     pub directory: Option<String>,
     /// What else a reader should know.
     pub notes: Vec<String>,
+}
+
+/// What became of workspaces that the trace opened again after an end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reopened {
+    /// Rows that say so.
+    pub rows: u64,
+    /// The same workspace ran again: it had been stopped, and had no tombstone yet.
+    pub woken: u64,
+    /// Its node had no place for it any more, so it was deleted after all.
+    pub refused: u64,
+    /// Workspaces that began under a new name, because the old one was used up.
+    pub reborn: u64,
+    /// The first [`REBORN_MAX`] of those names, in the order in which they began.
+    pub reborn_names: Vec<String>,
+}
+
+/// A time that the trace tells, held against the same time as the fleet tells it.
+///
+/// Both are counted up to the last row of the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// What the trace says, in milliseconds.
+    pub trace_ms: u64,
+    /// What the fleet says.
+    pub metered_ms: u64,
+    /// The fleet's less the trace's.
+    pub difference_ms: i64,
+    /// Things that were not seen to end: counted up to the trace's last row.
+    pub open_at_end: u64,
+    /// Why they differ; all of it is time that the trace has and the fleet has not.
+    pub explained: Vec<Cause>,
+    /// What no cause accounts for.
+    pub unexplained_ms: i64,
+}
+
+/// A cause of a difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What it is.
+    pub cause: String,
+    /// How much it made, in milliseconds.
+    pub ms: u64,
+    /// Of how many things.
+    pub count: u64,
+}
+
+impl Comparison {
+    /// Holds the trace's time against the fleet's.
+    pub fn new(times: (u64, u64), open_at_end: u64, explained: Vec<Cause>) -> Self {
+        let (trace_ms, metered_ms) = times;
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        let difference_ms = signed(metered_ms).saturating_sub(signed(trace_ms));
+        let known_ms: u64 = explained.iter().map(|cause| cause.ms).sum();
+        let unexplained_ms = difference_ms.saturating_add(signed(known_ms));
+        Self { trace_ms, metered_ms, difference_ms, open_at_end, explained, unexplained_ms }
+    }
 }
 
 /// Rows that could not be played.
@@ -231,7 +297,7 @@ mod tests {
         let json = serde_json::to_value(Report::default()).unwrap();
         let names = "events_read events_refused turns commits flushes alarms_rung \
             alarm_lateness_ms effects events_published created tombstones live_at_end tasks \
-            task_failures machine_ends leaks resurrections stalled peak machine_hours \
+            task_failures machine_ends sessions reopened busy leaks resurrections stalled peak machine_hours \
             busy_machine_hours cost virtual_seconds wall_seconds turns_per_second store_bytes \
             state_hash trace_hash notes";
         for name in names.split_whitespace() {

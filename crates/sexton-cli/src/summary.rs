@@ -115,7 +115,36 @@ impl<W: Write> Page<'_, W> {
         if !report.machine_ends.is_empty() {
             self.counts("machine ends", &report.machine_ends)?;
         }
-        Ok(())
+        if !report.sessions.is_empty() {
+            self.counts("sessions", &report.sessions)?;
+        }
+        self.reopened(report)?;
+        self.busy(report)
+    }
+
+    fn reopened(&mut self, report: &Report) -> io::Result<()> {
+        let it = &report.reopened;
+        if it.rows + it.reborn == 0 {
+            return Ok(());
+        }
+        let counts =
+            [(it.woken, "woken"), (it.reborn, "under a new name"), (it.refused, "without a place")];
+        let counts = counts.map(|(count, name)| format!("{} {name}", grouped(count)));
+        self.line("reopened", &counts.join(", "))
+    }
+
+    /// The tasks' time at work, and why it is not the trace's.
+    fn busy(&mut self, report: &Report) -> io::Result<()> {
+        let it = &report.busy;
+        if it.trace_ms == 0 {
+            return self.line("at work", "nothing to compare: the trace has no task with a length");
+        }
+        let mut line =
+            vec![format!("{} of {}", duration_ms(it.metered_ms), duration_ms(it.trace_ms))];
+        let causes = it.explained.iter().filter(|cause| cause.count > 0);
+        line.extend(causes.map(|it| format!("{} {}", duration_ms(it.ms), it.cause)));
+        line.push(format!("{} ms unexplained", it.unexplained_ms));
+        self.line("at work", &line.join(", "))
     }
 
     fn machines(&mut self, report: &Report) -> io::Result<()> {

@@ -95,7 +95,7 @@ pub use worker::{
     WorkerEffect, WorkerInit, WorkerStatus, WorkerTerms,
 };
 pub use workspace::{
-    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Restart,
-    Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceDue, WorkspaceEnd, WorkspaceInit,
-    WorkspaceSpec, WorkspaceStatus, WorkspaceTerms,
+    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Reopen,
+    Restart, Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceDue, WorkspaceEnd,
+    WorkspaceInit, WorkspaceSpec, WorkspaceStatus, WorkspaceTerms,
 };

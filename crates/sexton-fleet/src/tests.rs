@@ -15,6 +15,7 @@ mod machines;
 mod claims;
 mod placements;
 mod workspaces;
+mod reopen;
 mod sessions;
 mod passes;
 mod harness_towns;

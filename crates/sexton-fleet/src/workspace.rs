@@ -13,6 +13,7 @@
 
 mod spec;
 mod commands;
+mod reopen;
 mod sessions;
 mod asked;
 
@@ -31,6 +32,7 @@ use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
 
 pub use self::commands::{Made, NotSeated, Orphaned, Recover, Restart, Seated, Sleep, Touch, Wake};
+pub use self::reopen::Reopen;
 pub use self::sessions::{OpenSession, SessionNews};
 pub use self::spec::{
     AgentAnswer, AgentEffect, WorkspaceDue, WorkspaceEnd, WorkspaceInit, WorkspaceSpec,
@@ -92,6 +94,10 @@ pub struct Workspace {
     returning: Option<(Returning, Timestamp)>,
     /// The session that is open, of which there is at most one.
     session: Option<Open>,
+    /// Why it was stopped, if whoever ended it said so: its tombstone will.
+    why: Option<String>,
+    /// Somebody wants it back, and this is who will then decide when it ends.
+    wanted: Option<Tenure>,
 }
 
 impl Workspace {
@@ -178,12 +184,16 @@ impl Workspace {
             }
             WorkspaceDue::Returning => {
                 self.returning = None;
+                self.wanted = None;
                 turn.event("not_returned", "the node did not answer");
             }
             WorkspaceDue::Stopping
             | WorkspaceDue::Stopped
             | WorkspaceDue::Error
-            | WorkspaceDue::Sleeping => turn.destroy(due.name(), by),
+            | WorkspaceDue::Sleeping => {
+                let why = self.why.clone().unwrap_or_else(|| due.name().to_owned());
+                turn.destroy(why, by);
+            }
         }
     }
 
@@ -246,6 +256,8 @@ impl Actor for Workspace {
             run: 1,
             returning: None,
             session: None,
+            why: None,
+            wanted: None,
         })
     }
 
@@ -254,7 +266,7 @@ impl Actor for Workspace {
         on.message::<Made>().message::<Seated>().message::<NotSeated>();
         on.message::<Restart>().message::<Sleep>().message::<Wake>().message::<Recover>();
         on.message::<StartSession>().message::<OpenSession>().message::<SessionNews>();
-        on.message::<Bereaved>();
+        on.message::<Bereaved>().message::<Reopen>();
         on.message::<Ask>();
     }
 
@@ -265,7 +277,7 @@ impl Actor for Workspace {
     fn row(&self) -> Row {
         let row = Row::owned_by(&self.init.owner)
             .text("node", self.init.node.id.name())
-            .text("tenure", self.init.tenure.name());
+            .text("tenure", self.wanted.unwrap_or(self.init.tenure).name());
         let row = match &self.init.task {
             Some(task) => row.text("task", task.name()),
             None => row,
@@ -303,6 +315,7 @@ impl Actor for Workspace {
             (AgentEffect::Stop { .. }, Outcome::Done(_)) => {
                 if self.status == WorkspaceStatus::Stopping {
                     self.enter(WorkspaceStatus::Stopped, turn.now());
+                    self.come_back(turn);
                 }
             }
             (AgentEffect::Recover { .. }, Outcome::Done(_)) => {
@@ -312,6 +325,7 @@ impl Actor for Workspace {
             }
             (AgentEffect::Stop { .. }, Outcome::Failed(failure)) => {
                 self.not_done(WorkspaceStatus::Stopping, &failure.class, turn);
+                self.come_back(turn);
             }
             (AgentEffect::Sleep { .. }, Outcome::Failed(failure)) => {
                 self.not_done(WorkspaceStatus::Sleeping, &failure.class, turn);
@@ -349,13 +363,19 @@ impl Handler<End> for Workspace {
         // Whoever kept its end for himself has now decided: from here on it is bounded.
         self.init.tenure = Tenure::Managed;
         self.init.task = None;
+        self.wanted = None;
+        if let WorkspaceEnd::StopFor { why } = &message.end {
+            self.why = Some(why.clone());
+        }
         match message.end {
             WorkspaceEnd::Destroy { why } => turn.destroy(why, "owner"),
-            WorkspaceEnd::Stop if self.is_active() || self.status == WorkspaceStatus::Sleeping => {
+            WorkspaceEnd::Stop | WorkspaceEnd::StopFor { .. }
+                if self.is_active() || self.status == WorkspaceStatus::Sleeping =>
+            {
                 self.stop("stopped", turn);
             }
             // Whoever stops it after he asked for its return does not want it back.
-            WorkspaceEnd::Stop => self.returning = None,
+            WorkspaceEnd::Stop | WorkspaceEnd::StopFor { .. } => self.returning = None,
         }
         Ok(())
     }

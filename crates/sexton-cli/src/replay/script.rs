@@ -4,16 +4,17 @@
 //! Boots, readiness, failures and losses are the cloud's.
 
 use sexton::{ActorId, Letter, Refusal};
-use sexton_fleet::placement::Wish;
+use sexton_fleet::placement::{SessionEnd, Wish};
 use sexton_fleet::sim_cloud::ScriptStep;
 use sexton_fleet::{
-    Caller, CreateWorkspace, EndNode, EndTask, EndWorkspace, NodeClass, NodeRole, NodeSpec, Owner,
-    RequestNode, StartTask, TaskEnd, TaskSession, TaskSpec, Tenure, WorkspaceEnd, WorkspaceSpec,
+    Caller, CreateWorkspace, EndNode, EndTask, EndWorkspace, NodeClass, NodeRole, NodeSpec,
+    OpenSession, Owner, Reopen, RequestNode, Session, SessionResult, StartTask, TaskEnd,
+    TaskSession, TaskSpec, Tenure, Workspace, WorkspaceEnd, WorkspaceSpec,
 };
 
 use crate::trace::{Row, TraceEvent, TraceKind};
 
-use super::lives::{Life, Part};
+use super::lives::{Life, Part, SessionStep};
 
 /// What a row becomes.
 #[derive(Debug, Default)]
@@ -35,6 +36,10 @@ pub(super) struct Subject<'a> {
     pub actor: &'a ActorId,
     /// Where it must be: the present name of the node that is its parent.
     pub node: Option<String>,
+    /// Whether the actor is there, stopped, and is to run again.
+    pub is_asleep: bool,
+    /// What happens to its session, if it is a task with one.
+    pub session: Option<SessionStep>,
 }
 
 impl Subject<'_> {
@@ -102,7 +107,32 @@ pub(super) fn script(subject: &Subject<'_>) -> Result<Script, Refusal> {
     if !matches!(subject.part, Part::Begin(_)) {
         go_on(subject, &mut script)?;
     }
+    if let Some(step) = &subject.session {
+        script.letters.push(session(subject, step)?);
+    }
     Ok(script)
+}
+
+/// A task in a workspace is also that workspace's session.
+fn session(subject: &Subject<'_>, step: &SessionStep) -> Result<Letter, Refusal> {
+    match step {
+        SessionStep::Open(workspace) => {
+            let open = OpenSession { caller: subject.caller(), session: subject.name() };
+            Letter::new::<Workspace, _>(workspace, &open)
+        }
+        SessionStep::End(session) => {
+            let (event, class) = (subject.row.event, subject.class());
+            let end = if event == TraceEvent::Finish {
+                SessionEnd::Finished
+            } else if event == TraceEvent::Lost {
+                SessionEnd::Lost { why: class }
+            } else {
+                SessionEnd::Failed { class }
+            };
+            let result = SessionResult { epoch: session.incarnation, end };
+            Letter::new::<Session, _>(&session.id, &result)
+        }
+    }
 }
 
 fn owner(subject: &Subject<'_>) -> Result<ActorId, Refusal> {
@@ -116,6 +146,11 @@ fn begin(subject: &Subject<'_>, script: &mut Script) -> Result<(), Refusal> {
             script.steps.push(ScriptStep::Expect);
             let spec = subject.node_spec();
             Letter::new::<Owner, _>(&owner, &RequestNode { caller, name, spec })?
+        }
+        TraceKind::Workspace if subject.is_asleep => {
+            script.steps.push(ScriptStep::Reopen);
+            let tenure = Tenure::External;
+            Letter::new::<Workspace, _>(subject.actor, &Reopen { caller, tenure })?
         }
         TraceKind::Workspace => {
             script.steps.push(ScriptStep::Expect);
@@ -189,7 +224,7 @@ fn workspace(subject: &Subject<'_>, event: TraceEvent, script: &mut Script) -> R
     };
     script.steps.push(ScriptStep::Ended);
     let (caller, name) = (subject.caller(), subject.name());
-    let end = EndWorkspace { caller, name, end: WorkspaceEnd::Destroy { why } };
+    let end = EndWorkspace { caller, name, end: WorkspaceEnd::StopFor { why } };
     script.letters.push(Letter::new::<Owner, _>(&owner(subject)?, &end)?);
     Ok(())
 }

@@ -51,6 +51,13 @@ pub(super) fn standing(
         }
         Ok(())
     })?;
+    query::rows_of_kind(store, "session", |row| {
+        let is_open = lives.is_open(TraceKind::Task, &id_of(row.id.name()));
+        if row.status == sexton::DESTROYING || !is_open {
+            standing.overdue.insert(row.id.to_string(), row.status);
+        }
+        Ok(())
+    })?;
     let mut kept = BTreeSet::new();
     query::rows_of_kind(store, "node", |row| {
         if is_kept(&row, TraceKind::Node, lives) {
@@ -142,6 +149,9 @@ pub(super) fn census(store: &dyn Store, report: &mut Report) -> Result<(), Error
                     if let Some(class) = class {
                         count(&mut report.task_failures, class);
                     }
+                }
+                if kind == "session" {
+                    count(&mut report.sessions, &tombstone.status);
                 }
                 if kind == "node" {
                     count(&mut report.machine_ends, &tombstone.why);

@@ -31,6 +31,8 @@ pub enum ScriptStep {
     /// Whoever had it gave it up: a create that is still open is answered, so that the end can
     /// go on.
     Ended,
+    /// It is asked for again after its end: what was said of it before holds no longer.
+    Reopen,
 }
 
 impl Script {
@@ -44,6 +46,7 @@ impl Script {
             ScriptStep::Down => self.is_down = true,
             ScriptStep::Up => self.is_down = false,
             ScriptStep::Ended => self.ended = Some(now),
+            ScriptStep::Reopen => *self = Self::default(),
         }
         if self.failed.is_some() || self.lost.is_some() || self.ended.is_some() {
             self.over_at = Some(now);
@@ -150,7 +153,7 @@ impl SimCloud {
                 records.extend(self.remove_machine(&owner, now));
                 records.extend(self.call_back(now, &owner, CallbackKind::Lost(class.clone())));
             }
-            ScriptStep::Expect | ScriptStep::Boot | ScriptStep::Ended => {}
+            ScriptStep::Expect | ScriptStep::Boot | ScriptStep::Ended | ScriptStep::Reopen => {}
         }
         self.commit(records)?;
         match step {
@@ -163,7 +166,8 @@ impl SimCloud {
             | ScriptStep::Boot
             | ScriptStep::Ready
             | ScriptStep::Down
-            | ScriptStep::Up => {}
+            | ScriptStep::Up
+            | ScriptStep::Reopen => {}
         }
         Ok(())
     }

@@ -104,16 +104,17 @@ impl Message for Seated {
 }
 
 impl Workspace {
-    fn is(&self, what: &str) -> Refusal {
+    pub(super) fn is(&self, what: &str) -> Refusal {
         Refusal::new(format!("the workspace is {}, and cannot {what}", self.status.name()))
     }
 
     /// Asks the node for a place.
-    fn ask_back(&mut self, what: Returning, turn: &mut Turn<Self>) {
+    pub(super) fn ask_back(&mut self, what: Returning, turn: &mut Turn<Self>) {
         self.returning = Some((what, turn.now()));
         let workspace = turn.id().name().to_owned();
         let node = self.init.node.id.clone();
-        turn.send::<Node, _>(&node, &Return { workspace, tenure: self.init.tenure });
+        let tenure = self.wanted.unwrap_or(self.init.tenure);
+        turn.send::<Node, _>(&node, &Return { workspace, tenure });
     }
 
     /// Somebody did something with it himself.
@@ -222,6 +223,10 @@ impl Handler<Made> for Workspace {
 impl Handler<Seated> for Workspace {
     fn handle(&mut self, _message: Seated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let node = self.init.node.clone();
+        if self.returning.is_some() {
+            self.why = None;
+            self.init.tenure = self.wanted.take().unwrap_or(self.init.tenure);
+        }
         match self.returning.take() {
             Some((Returning::Restart, _)) => {
                 // Whoever asked for it before has been told that it is gone for him.
@@ -248,6 +253,7 @@ impl Handler<Seated> for Workspace {
 impl Handler<NotSeated> for Workspace {
     fn handle(&mut self, message: NotSeated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         self.returning = None;
+        self.wanted = None;
         turn.event("not_returned", message.why);
         Ok(())
     }

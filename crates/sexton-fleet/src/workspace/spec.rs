@@ -134,6 +134,11 @@ pub enum AgentAnswer {
 pub enum WorkspaceEnd {
     /// Stopped; deleted when its time has passed.
     Stop,
+    /// The same, for a reason that its tombstone will say.
+    StopFor {
+        /// Why: `deleted`, `failed: <class>`, `cancelled`.
+        why: String,
+    },
     /// Destroyed at once.
     Destroy {
         /// Why: `deleted`, `failed: <class>`, `cancelled`.

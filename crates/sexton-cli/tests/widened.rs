@@ -1,0 +1,226 @@
+//! Lists of a few rows for what becomes of workspaces that are opened again, and for the time at
+//! work that the report explains.
+//!
+//! Method: each list is replayed as it is, with either net off, and stopped after every few
+//! commits and gone on with; all of it must end clean, and the stopped runs as the whole one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const NETS: [&[&str]; 3] = [&[], &["--without", "alarms"], &["--without", "sweeps"]];
+
+/// A list, and where its stores lie.
+struct Story {
+    directory: TempDir,
+    trace: PathBuf,
+}
+
+impl Story {
+    fn new(rows: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("the machine can do this");
+        let trace = directory.path().join("trace.csv");
+        let text = format!("t_ms,kind,id,parent,event,info\n{}\n", rows.join("\n"));
+        fs::write(&trace, text).expect("the machine can do this");
+        Self { directory, trace }
+    }
+
+    fn replay(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sexton"));
+        command.arg("replay").arg(&self.trace).args(args).arg("--json").stdin(Stdio::null());
+        command.output().expect("the machine can do this")
+    }
+
+    fn report(&self, args: &[&str]) -> Value {
+        clean(&self.replay(args), &self.trace)
+    }
+
+    /// Replays it in all three ways, whole and in pieces, and looks at each whole report.
+    fn every_way(&self, look: impl Fn(&Value)) {
+        for (way, net) in NETS.iter().enumerate() {
+            let whole = self.report(&[net, &["--store", "memory"][..]].concat());
+            look(&whole);
+            let commits = whole["commits"].as_u64().unwrap();
+            for (piece, stop) in (1..commits).step_by(1 + commits as usize / 6).enumerate() {
+                let store = self.directory.path().join(format!("{way}-{piece}"));
+                let store = store.display().to_string();
+                let at = [net, &["--store", &store][..]].concat();
+                let stop = stop.to_string();
+                let stopped = self.replay(&[&at[..], &["--stop-after", &stop][..]].concat());
+                assert!(stopped.status.code().is_none(), "it aborts after {stop}");
+                let resumed = self.report(&[&at[..], &["--resume"][..]].concat());
+                for name in ["state_hash", "reopened", "busy", "tasks"] {
+                    assert_eq!(resumed[name], whole[name], "{name}, {net:?}, stopped after {stop}");
+                }
+            }
+        }
+    }
+}
+
+fn clean(output: &Output, trace: &Path) -> Value {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {err}\n{out}", trace.display());
+    let report: Value = serde_json::from_str(&out).expect("the report is JSON");
+    assert_eq!(report["leaks"], serde_json::json!([]));
+    assert_eq!(report["resurrections"], 0);
+    assert_eq!(report["events_refused"]["count"], 0);
+    assert_eq!(report["effects"]["open_at_end"], 0);
+    report
+}
+
+fn reopened(report: &Value) -> (u64, u64, u64) {
+    let of = |name: &str| report["reopened"][name].as_u64().unwrap();
+    (of("woken"), of("reborn"), of("refused"))
+}
+
+#[test]
+fn a_workspace_that_is_opened_again_soon_is_the_same_one() {
+    let story = Story::new(&[
+        "0,node,n1,ada,request,",
+        "0,node,n1,ada,ready,",
+        "1000,workspace,w,n1,create,",
+        "2000,workspace,w,n1,ready,",
+        "60000,workspace,w,n1,failed,disk",
+        "120000,workspace,w,n1,reopened,",
+        "125000,workspace,w,n1,ready,",
+        "20000000,workspace,w,n1,delete,",
+        "20400000,workspace,w,n1,reopened,",
+        "20500000,workspace,w,n1,cancelled,",
+        "21000000,node,n1,ada,delete,",
+    ]);
+    story.every_way(|report| {
+        // The second opening comes when the deletion was due: whoever is first, one is right.
+        let (woken, reborn, refused) = reopened(report);
+        assert_eq!((woken + reborn, refused), (2, 0), "{report}");
+        assert!(woken >= 1, "{report}");
+        assert_eq!(report["created"]["workspace"], 1 + reborn);
+    });
+}
+
+#[test]
+fn one_that_still_stops_comes_back_as_soon_as_it_has() {
+    let story = Story::new(&[
+        "1000,workspace,w,ada,create,",
+        "300000,workspace,w,ada,ready,",
+        "600000,workspace,w,ada,delete,",
+        "600001,workspace,w,ada,reopened,",
+        "600002,workspace,w,ada,ready,",
+        "20000000,workspace,w,ada,delete,",
+    ]);
+    story.every_way(|report| {
+        assert_eq!(reopened(report), (1, 0, 0), "{report}");
+        assert_eq!(report["created"]["workspace"], 1);
+    });
+}
+
+#[test]
+fn after_its_tombstone_it_is_a_new_one_under_a_new_name() {
+    let story = Story::new(&[
+        "0,node,n1,ada,request,",
+        "0,node,n1,ada,ready,",
+        "1000,workspace,w,n1,create,",
+        "2000,workspace,w,n1,ready,",
+        "60000,workspace,w,n1,delete,",
+        "7200000,workspace,w,n1,reopened,",
+        "7205000,workspace,w,n1,ready,",
+        "7300000,workspace,w,n1,delete,",
+        "9000000,node,n1,ada,delete,",
+    ]);
+    story.every_way(|report| {
+        assert_eq!(reopened(report), (0, 1, 0), "{report}");
+        assert_eq!(report["reopened"]["reborn_names"], serde_json::json!(["w~2"]));
+    });
+}
+
+#[test]
+fn one_whose_machine_is_gone_is_a_new_one_at_once() {
+    let story = Story::new(&[
+        "0,node,n1,ada,request,",
+        "0,node,n1,ada,ready,",
+        "1000,workspace,w,n1,create,",
+        "2000,workspace,w,n1,ready,",
+        "60000,workspace,w,n1,delete,",
+        "60000,node,n1,ada,lost,gone",
+        "90000,workspace,w,ada,reopened,",
+        "95000,workspace,w,ada,ready,",
+        "9300000,workspace,w,ada,delete,",
+    ]);
+    story.every_way(|report| assert_eq!(reopened(report), (0, 1, 0), "{report}"));
+}
+
+#[test]
+fn a_task_in_a_workspace_is_its_session() {
+    let story = Story::new(&[
+        "0,node,n1,ada,request,",
+        "0,node,n1,ada,ready,",
+        "1000,workspace,w,n1,create,",
+        "1500,task,early,w,start,",
+        "2000,workspace,w,n1,ready,",
+        "20000,task,t,w,start,",
+        "30000,task,second,w,start,",
+        "40000,task,early,w,finish,",
+        "2000000,task,t,w,finish,",
+        "2000000,task,second,w,failed,memory",
+        "2000000,task,u,w,start,",
+        "2100000,task,u,w,timeout,",
+        "2200000,task,x,w,start,",
+        "2300000,task,x,w,lost,gone",
+        "2400000,task,y,w,start,",
+        "2500000,workspace,w,n1,delete,",
+        "2600000,task,y,w,finish,",
+        "9000000,node,n1,ada,delete,",
+    ]);
+    story.every_way(|report| {
+        let sessions = serde_json::json!({"finished": 1, "failed": 1, "lost": 2});
+        assert_eq!(report["sessions"], sessions, "one at a time, and only where it runs");
+        assert_eq!(
+            (&report["tasks"]["completed"], &report["tasks"]["failed"]),
+            (&3.into(), &3.into())
+        );
+        assert_eq!(report["busy"]["unexplained_ms"], 0, "{}", report["busy"]);
+    });
+}
+
+#[test]
+fn what_a_task_waited_for_its_machine_explains_its_time_at_work() {
+    let story = Story::new(&[
+        "1000,node,n1,ada,request,",
+        "2000,task,t,n1,start,",
+        "2500,task,u,n1,start,",
+        "9000,task,u,n1,failed,memory",
+        "30000,node,n1,ada,boot,",
+        "40000,node,n1,ada,ready,",
+        "100000,task,t,n1,finish,",
+        "110000,task,v,n1,start,",
+        "200000,task,x,n1,start,",
+    ]);
+    story.every_way(|report| {
+        let busy = &report["busy"];
+        assert_eq!(busy["trace_ms"], 98_000 + 6_500 + 90_000, "{busy}");
+        assert_eq!((&busy["unexplained_ms"], &busy["open_at_end"]), (&0.into(), &2.into()));
+        let causes = busy["explained"].as_array().unwrap();
+        let waited_ms = causes[0]["ms"].as_u64().unwrap();
+        assert!((38_000..60_000).contains(&waited_ms), "{busy}");
+        assert_eq!((&causes[1]["ms"], &causes[1]["count"]), (&6_500.into(), &1.into()));
+        let lost_ms: u64 = causes.iter().map(|it| it["ms"].as_u64().unwrap()).sum();
+        assert_eq!(busy["metered_ms"].as_u64().unwrap() + lost_ms, 194_500);
+    });
+}
+
+#[test]
+fn a_trace_without_tasks_says_that_there_is_nothing_to_compare() {
+    let story =
+        Story::new(&["0,node,n1,ada,request,", "0,node,n1,ada,ready,", "9,node,n1,ada,delete,"]);
+    assert_eq!(story.report(&["--store", "memory"])["busy"]["trace_ms"], 0);
+    let text = Command::new(env!("CARGO_BIN_EXE_sexton"))
+        .arg("replay")
+        .arg(&story.trace)
+        .args(["--store", "memory"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&text.stdout).contains("nothing to compare"));
+}
