@@ -34,3 +34,4 @@ mod steps;
 mod retries;
 mod selection;
 mod policies;
+mod leaks;
