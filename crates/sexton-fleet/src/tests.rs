@@ -36,3 +36,4 @@ mod retries;
 mod selection;
 mod flows;
 mod policies;
+mod leaks;

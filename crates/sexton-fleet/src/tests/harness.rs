@@ -8,8 +8,8 @@ use std::time::Duration;
 use sexton_core::sweep::{self, Pass, Sweep, Sweeper};
 use sexton_core::{
     Actor, ActorId, Answer, Body, Call, Engine, Entry, Error, Event, Handler, Intent, Limits, Mail,
-    Message, Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What, codec, key,
-    query,
+    Message, Owed, Part, Request, RowView, Store, Switch, Timestamp, Tombstone, Turned, What,
+    codec, key, query,
 };
 use sexton_store::MemoryStore;
 
@@ -48,7 +48,14 @@ pub(super) struct Fleet {
     lost: Vec<&'static str>,
     /// Messages that did, by name.
     mails: BTreeMap<String, usize>,
+    /// Whether everybody is evicted behind every commit.
+    evictions: Switch,
+    /// What the outside refuses to do, told the effect and whether it is a release.
+    refusing: Option<Refusing>,
 }
+
+/// The answer to an effect that is not done; `None` where it is.
+pub(super) type Refusing = Box<dyn Fn(&Owed, bool) -> Option<Answer>>;
 
 /// Tells a story in every way: with both nets, with each of them alone, and with the control
 /// plane killed behind every single commit. The story ends with its own assertions, which must
@@ -70,6 +77,21 @@ pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
     story(&mut whole);
     for commit in 1..=whole.commits {
         let mut fleet = Fleet::with(policy(), None);
+        fleet.killed_after = Some(commit);
+        story(&mut fleet);
+        assert!(fleet.killed_after.is_none(), "the story has fewer than {commit} commits now");
+    }
+}
+
+/// Tells a story with the control plane killed behind every single commit of its second part.
+pub(super) fn every_crash(before: impl Fn(&mut Fleet), story: impl Fn(&mut Fleet)) {
+    let mut whole = Fleet::new();
+    before(&mut whole);
+    let n_before = whole.commits;
+    story(&mut whole);
+    for commit in n_before + 1..=whole.commits {
+        let mut fleet = Fleet::new();
+        before(&mut fleet);
         fleet.killed_after = Some(commit);
         story(&mut fleet);
         assert!(fleet.killed_after.is_none(), "the story has fewer than {commit} commits now");
@@ -131,6 +153,8 @@ impl Fleet {
             killed_after: None,
             lost: Vec::new(),
             mails: BTreeMap::new(),
+            evictions: Switch::Paused,
+            refusing: None,
             path,
             policy,
         };
@@ -157,6 +181,30 @@ impl Fleet {
     pub(super) fn without_sweeps(mut self) -> Self {
         self.sweeps = None;
         self
+    }
+
+    /// Everybody is evicted behind every single commit: nothing is kept in memory.
+    pub(super) fn evicting(mut self) -> Self {
+        self.evictions = Switch::On;
+        self
+    }
+
+    /// From now on the outside refuses what this says; nothing if it is `None`.
+    pub(super) fn refuse(&mut self, refusing: Option<Refusing>) {
+        self.refusing = refusing;
+    }
+
+    /// An operator has an actor's first debt tried again.
+    pub(super) fn retry(&mut self, who: &str) {
+        let reply = Box::new(|tried: Result<(), Error>| tried.expect("it lives"));
+        self.request(&id(who), Request::Retry { reply });
+    }
+
+    fn refusal(&self, owed: &Owed) -> Option<Answer> {
+        let refusing = self.refusing.as_ref()?;
+        let debts = query::debts(&*self.store, &owed.id.actor.id).expect("readable");
+        let debt = debts.into_iter().find(|(number, _)| *number == owed.id.number);
+        refusing(owed, debt.is_some_and(|(_, debt)| debt.is_release))
     }
 
     pub(super) fn create<A: Actor>(&mut self, name: &str, init: &A::Init) {
@@ -211,6 +259,9 @@ impl Fleet {
         self.events.extend(turned.events);
         for release in turned.releases {
             release();
+        }
+        if self.evictions == Switch::On {
+            self.engine.evict_idle(Timestamp::MAX);
         }
         if has_lost {
             // What the engine remembers of the mail is lost with it.
@@ -272,6 +323,10 @@ impl Fleet {
             while let Some(owed) = self.engine.next_effect(self.now, &self.store).expect("readable")
             {
                 is_idle = false;
+                if let Some(answer) = self.refusal(&owed) {
+                    self.answers.insert((self.now, owed.id), answer);
+                    continue;
+                }
                 match self.cloud.perform(self.now, &owed, &self.store).expect("a working cloud") {
                     Performed::At(at, answer) => {
                         self.answers.insert((at.max(self.now), owed.id), answer);
