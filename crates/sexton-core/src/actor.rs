@@ -292,6 +292,7 @@ pub(crate) struct KindTable {
     pub(crate) birth: Birth,
     pub(crate) load: Load,
     pub(crate) describer: Describer,
+    messages: Vec<&'static str>,
 }
 
 /// The kinds that an engine knows.
@@ -328,6 +329,7 @@ impl Kinds {
         let for_birth = std::rc::Rc::clone(&handlers);
         let table = KindTable {
             state_version: A::STATE_VERSION,
+            messages: handlers.by_name.keys().copied().collect(),
             describer: Describer::of::<A>(),
             birth: Box::new(move |init, record| {
                 let init = codec::decode::<A::Init>(init).map_err(|error| {
@@ -352,6 +354,12 @@ impl Kinds {
 
     pub(crate) fn table(&self, kind: &str) -> Option<&KindTable> {
         self.tables.get(kind)
+    }
+
+    /// The names of the messages that a kind takes from its inbox, in order; none of a kind that
+    /// is not known here.
+    pub fn messages(&self, kind: &str) -> impl Iterator<Item = &'static str> {
+        self.table(kind).into_iter().flat_map(|table| table.messages.iter().copied())
     }
 
     /// The names of the kinds, in order.

@@ -34,3 +34,5 @@ mod steps;
 mod retries;
 mod selection;
 mod policies;
+mod harness_leaks;
+mod leaks;
