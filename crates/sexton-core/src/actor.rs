@@ -325,6 +325,7 @@ pub(crate) struct KindTable {
     pub(crate) birth: Birth,
     pub(crate) load: Load,
     pub(crate) describer: Describer,
+    messages: Vec<&'static str>,
 }
 
 /// The kinds that an engine knows.
@@ -366,6 +367,7 @@ impl Kinds {
         let table = KindTable {
             state_version: A::STATE_VERSION,
             statuses,
+            messages: handlers.by_name.keys().copied().collect(),
             describer: Describer::of::<A>(),
             birth: Box::new(move |init, record| {
                 let init = codec::decode::<A::Init>(init).map_err(|error| {
@@ -397,6 +399,12 @@ impl Kinds {
     pub fn statuses(&self, kind: &str) -> Option<Vec<&'static str>> {
         let table = self.table(kind)?;
         Some(table.statuses.iter().copied().chain([DESTROYING]).collect())
+    }
+
+    /// The names of the messages that a kind takes from its inbox, in order; none of a kind that
+    /// is not known here.
+    pub fn messages(&self, kind: &str) -> impl Iterator<Item = &'static str> {
+        self.table(kind).into_iter().flat_map(|table| table.messages.iter().copied())
     }
 
     /// The names of the kinds, in order.

@@ -36,4 +36,5 @@ mod retries;
 mod selection;
 mod flows;
 mod policies;
+mod harness_leaks;
 mod leaks;

@@ -360,6 +360,10 @@ impl Actor for Workspace {
 
 impl Handler<End> for Workspace {
     fn handle(&mut self, message: End, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        // Another owner's node may have been asked for a workspace of the same name.
+        if turn.from().is_some() && turn.from() != turn.parent() {
+            return Err(Refusal::new("not yours"));
+        }
         // Whoever kept its end for himself has now decided: from here on it is bounded.
         self.init.tenure = Tenure::Managed;
         self.init.task = None;

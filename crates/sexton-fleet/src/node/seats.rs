@@ -196,12 +196,16 @@ fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
     }
 }
 
+/// Other owners name nodes too: whoever does not own this one may not even learn that there is
+/// such a node, and ends nothing on it.
+fn only_from_owner(turn: &Turn<Node>) -> Result<(), Refusal> {
+    let is_foreign = turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref());
+    if is_foreign { Err(Refusal::new("not yours")) } else { Ok(()) }
+}
+
 impl Handler<Place> for Node {
     fn handle(&mut self, message: Place, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        // The owner of another node may not even learn that there is this one.
-        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
-            return Err(Refusal::new("not yours"));
-        }
+        only_from_owner(turn)?;
         let is_known = self.seats.contains_key(&message.workspace)
             || self.queue.iter().any(|place| place.workspace == message.workspace);
         if is_known {
@@ -232,6 +236,7 @@ impl Handler<Place> for Node {
 
 impl Handler<Leave> for Node {
     fn handle(&mut self, message: Leave, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_from_owner(turn)?;
         self.queue.retain(|place| place.workspace != message.workspace);
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         seat.state = SeatState::Leaving;

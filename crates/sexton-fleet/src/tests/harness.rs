@@ -61,22 +61,28 @@ pub(super) type Refusing = Box<dyn Fn(&Owed, bool) -> Option<Answer>>;
 /// plane killed behind every single commit. The story ends with its own assertions, which must
 /// hold in each of them.
 pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
-    story(&mut Fleet::new());
+    every_way_with(&Policy::default(), story);
+}
 
-    story(&mut Fleet::new().without_alarms());
-    story(&mut Fleet::new().without_sweeps());
+/// As [`every_way`], where what the story waits for takes as long as `policy` says.
+pub(super) fn every_way_with(policy: &Policy, story: impl Fn(&mut Fleet)) {
+    let fleet = || Fleet::with(policy.clone(), None);
+    story(&mut fleet());
+
+    story(&mut fleet().without_alarms());
+    story(&mut fleet().without_sweeps());
     // Sweeps pass and tasks ask more seldom here: most of a long story finds nothing.
-    let policy = || Policy {
+    let seldom = Policy {
         sweep_every: Duration::from_secs(30 * 60),
         task_poll_node_provisioning: Duration::from_secs(10 * 60),
         task_poll_node_agent_ready: Duration::from_secs(10 * 60),
         task_poll_workspace_ready: Duration::from_secs(10 * 60),
-        ..Policy::default()
+        ..policy.clone()
     };
-    let mut whole = Fleet::with(policy(), None);
+    let mut whole = Fleet::with(seldom.clone(), None);
     story(&mut whole);
     for commit in 1..=whole.commits {
-        let mut fleet = Fleet::with(policy(), None);
+        let mut fleet = Fleet::with(seldom.clone(), None);
         fleet.killed_after = Some(commit);
         story(&mut fleet);
         assert!(fleet.killed_after.is_none(), "the story has fewer than {commit} commits now");
@@ -217,7 +223,7 @@ impl Fleet {
         self.request(&id(name), request.expect("encodable"));
     }
 
-    fn request(&mut self, to: &ActorId, request: Request) {
+    pub(super) fn request(&mut self, to: &ActorId, request: Request) {
         let turned = self.engine.request(self.now, &self.store, to, request).expect("readable");
         self.submit(turned);
     }
@@ -238,7 +244,7 @@ impl Fleet {
         self.lost = names.to_vec();
     }
 
-    fn submit(&mut self, turned: Turned) {
+    pub(super) fn submit(&mut self, turned: Turned) {
         let mut has_lost = false;
         if let Some(mut batch) = turned.batch {
             let is_telling = is_telling(&batch);
@@ -313,7 +319,7 @@ impl Fleet {
     }
 
     /// Everything that is due at this very moment.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut is_idle = true;
             while let Some(turned) = self.engine.next(self.now, &self.store).expect("readable") {
