@@ -132,7 +132,7 @@ fn to_owners() -> Vec<Said> {
             name: "s".to_owned(),
             spec: sandbox(),
         }),
-        said::<Owner, _>(|caller| AddCredit { caller, cents: 1 }),
+        said::<Owner, _>(|caller| AddCredit { caller, cents: 1, gift: "g".to_owned() }),
         said::<Owner, _>(|caller| SetPlan { caller, plan: Plan::Pro }),
         told::<Owner, _>(|| NodeNews { node: text(), phase: Phase::Warm, load: None }),
         told::<Owner, _>(|| NotPlaced { workspace: text(), why: text(), fault: None }),
@@ -323,7 +323,7 @@ fn to_accounts_and_workers() -> Vec<Said> {
         told::<CreditAccount, _>(|| Discharge { sandbox: "s".to_owned() }),
         told::<CreditAccount, _>(|| Metered { sandbox: "s".to_owned(), is_running: true }),
         told::<CreditAccount, _>(|| Debit { sandbox: "s".to_owned(), number: 9, units: 1 }),
-        said::<CreditAccount, _>(|caller| AddCredit { caller, cents: 1 }),
+        said::<CreditAccount, _>(|caller| AddCredit { caller, cents: 1, gift: "g".to_owned() }),
         said::<CreditAccount, _>(|caller| SetPlan { caller, plan: Plan::Pro }),
         told::<CreditAccount, _>(expire),
         told::<Worker, _>(|| WorkerBeat { epoch: 1 }),
@@ -395,8 +395,14 @@ impl Fleet {
         if self.tombstone("sweep/post").is_none() && self.turns("sweep/post") == 0 {
             self.create::<Sweeper>("sweep/post", &(Timestamp::ZERO, Duration::ZERO));
         }
-        let asks = letters.into_iter().map(|it| (it.to, it.name, it.bytes)).collect();
-        let pass = Pass { next_at: self.now, asks, examined: 0, failed: 0, cursor: None };
+        let pass = Pass {
+            next_at: self.now,
+            back_off: None,
+            asks: letters,
+            examined: 0,
+            failed: 0,
+            cursor: None,
+        };
         self.call::<Sweeper, _>("sweep/post", pass).expect("due");
         self.settle();
     }
