@@ -249,6 +249,8 @@ impl Actor for Container {
     }
 
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
+        // What is answered from now on is of a run that is over: it starts nothing again.
+        self.run += 1;
         // Whatever the status: what was stopped before exists at the provider all the same.
         turn.effect(&ContainerEffect::Delete);
     }
