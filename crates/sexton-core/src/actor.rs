@@ -322,10 +322,11 @@ pub(crate) struct KindTable {
     pub(crate) state_version: u16,
     /// In the order of the table.
     pub(crate) statuses: Vec<&'static str>,
+    /// The names of the messages that it takes, in order.
+    pub(crate) messages: Vec<&'static str>,
     pub(crate) birth: Birth,
     pub(crate) load: Load,
     pub(crate) describer: Describer,
-    messages: Vec<&'static str>,
 }
 
 /// The kinds that an engine knows.

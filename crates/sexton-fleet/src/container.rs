@@ -55,6 +55,8 @@ pub struct Container {
     run: u64,
     /// When there was activity.
     activity: Pulse,
+    /// Somebody needed it while it was not there for him.
+    is_wanted: bool,
     /// When a ping was asked for that is not answered.
     pinged_at: Option<Timestamp>,
     /// When the process was heard: liveness, and in no row.
@@ -67,6 +69,7 @@ impl Container {
     fn enter(&mut self, status: ContainerStatus, now: Timestamp) {
         (self.status, self.since) = (status, now);
         self.pinged_at = None;
+        self.is_wanted = false;
     }
 
     fn start(&mut self, turn: &mut Turn<Self>) {
@@ -90,16 +93,11 @@ impl Container {
 
     /// Nothing runs any more; whoever came meanwhile has it start again at once.
     fn stopped(&mut self, turn: &mut Turn<Self>) {
-        if self.is_wanted() {
+        if self.is_wanted {
             self.start(turn);
         } else {
             self.enter(ContainerStatus::Sleeping, turn.now());
         }
-    }
-
-    /// Whether there was activity since it entered its status.
-    fn is_wanted(&self) -> bool {
-        self.activity.last() > self.since
     }
 
     fn dues(&self) -> Vec<(Timestamp, ContainerDue)> {
@@ -120,7 +118,7 @@ impl Container {
             ContainerStatus::Sleeping => {
                 vec![(self.since + terms.sleeping, ContainerDue::Sleeping)]
             }
-            ContainerStatus::Error if self.is_wanted() => {
+            ContainerStatus::Error if self.is_wanted => {
                 vec![(self.since + terms.error_wait, ContainerDue::Again)]
             }
             ContainerStatus::Error => vec![(self.since + terms.error, ContainerDue::Error)],
@@ -141,6 +139,11 @@ impl Container {
             }
             ContainerDue::Sleeping | ContainerDue::Error => turn.destroy(due.why(), "deadline"),
         }
+    }
+
+    /// Which of its starts is the last one.
+    pub(crate) fn last_run(&self) -> u64 {
+        self.run
     }
 
     fn ping(&mut self, turn: &mut Turn<Self>) {
@@ -176,6 +179,7 @@ impl Actor for Container {
             since: now,
             run: 0,
             activity: Pulse::new(now),
+            is_wanted: false,
             pinged_at: None,
             heard_at: None,
             why: None,
@@ -268,8 +272,10 @@ impl Handler<Tend> for Container {
         match message.care {
             Care::Work | Care::User => {
                 self.activity.beat(turn.now());
-                if self.status == ContainerStatus::Sleeping {
-                    self.start(turn);
+                match self.status {
+                    ContainerStatus::Sleeping => self.start(turn),
+                    ContainerStatus::Stopping | ContainerStatus::Error => self.is_wanted = true,
+                    ContainerStatus::Starting | ContainerStatus::Running => {}
                 }
             }
             Care::Rig => {}

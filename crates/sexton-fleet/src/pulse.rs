@@ -20,11 +20,6 @@ impl Pulse {
         Self { last: now, shown: now }
     }
 
-    /// When it beat last.
-    pub(crate) fn last(self) -> Timestamp {
-        self.last
-    }
-
     /// It was heard.
     pub(crate) fn beat(&mut self, now: Timestamp) {
         self.last = self.last.max(now);

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! pooled <-> reserved --> pending --> running <--> hibernated      any of these --> stopped
-//!                                        ^                                          error
-//!                                        +-------> migrating                        failed
+//!                           |            ^                        all from pending --> error
+//!                           v            |
+//!                         failed         +-------> migrating
 //! ```
 //!
 //! Everything that must go with a status (the meter, what the account and the worker are told,
@@ -52,17 +53,17 @@ sexton_core::lifecycle! {
     /// What a sandbox can be.
     pub enum SandboxStatus {
         /// It is kept ready for whoever may need one.
-        Pooled = "pooled" [] => [Reserved, Stopped, Error, Failed],
+        Pooled = "pooled" [] => [Reserved, Stopped],
         /// It is kept for one holder.
-        Reserved = "reserved" [] => [Pooled, Pending, Stopped, Error, Failed],
+        Reserved = "reserved" [] => [Pooled, Pending, Stopped],
         /// It is being started.
         Pending = "pending" [holds] => [Running, Stopped, Error, Failed],
         /// It runs.
-        Running = "running" [holds billable] => [Hibernated, Migrating, Stopped, Error, Failed],
+        Running = "running" [holds billable] => [Hibernated, Migrating, Stopped, Error],
         /// Nothing of it runs, and it can be woken.
-        Hibernated = "hibernated" [holds] => [Running, Stopped, Error, Failed],
+        Hibernated = "hibernated" [holds] => [Running, Stopped, Error],
         /// It runs, and is being copied to another worker.
-        Migrating = "migrating" [holds billable] => [Running, Stopped, Error, Failed],
+        Migrating = "migrating" [holds billable] => [Running, Stopped, Error],
         /// It was ended.
         Stopped = "stopped" [terminal] => [],
         /// It was lost.
@@ -128,6 +129,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// How many checkpoints and migrations of it were begun.
+    pub(crate) fn n_begun(&self) -> (u64, u64) {
+        (self.checkpoints, self.migrations)
+    }
+
     /// Enters a status, with all that follows from that.
     fn enter(&mut self, status: SandboxStatus, turn: &mut Turn<Self>) {
         let now = turn.now();

@@ -174,6 +174,11 @@ impl Session {
         self.silent_at().is_some_and(|at| at <= now)
     }
 
+    /// Whether it is silent, and its workspace was told.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.voice == Voice::Silent
+    }
+
     fn fall_silent(&mut self, turn: &mut Turn<Self>) {
         self.voice = Voice::Silent;
         turn.event("silent", format!("since {}", self.alive_at));

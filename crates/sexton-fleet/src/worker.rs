@@ -29,7 +29,7 @@ sexton_core::lifecycle! {
     /// What a worker can be.
     pub enum WorkerStatus {
         /// It is heard.
-        Active = "active" [] => [Suspect, Gone],
+        Active = "active" [] => [Suspect],
         /// It was not heard for a while: nothing is known.
         Suspect = "suspect" [] => [Active, Gone],
         /// Its provider says that it does not exist.

@@ -56,7 +56,7 @@ sexton_core::lifecycle! {
         /// The agent stops it.
         Stopping = "stopping" [holds] => [Stopped, Error],
         /// Its files are there, and nothing runs.
-        Stopped = "stopped" [holds] => [Creating, Error],
+        Stopped = "stopped" [holds] => [Creating],
         /// Something failed.
         Error = "error" [holds] => [Creating],
     }
@@ -128,6 +128,11 @@ impl Workspace {
             WorkspaceStatus::Error => (self.since + terms.error, WorkspaceDue::Error),
         };
         vec![due]
+    }
+
+    /// How often it was made.
+    pub(crate) fn n_made(&self) -> u32 {
+        self.run
     }
 
     fn active_due(&self) -> Option<(Timestamp, WorkspaceDue)> {

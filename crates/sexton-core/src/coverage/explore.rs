@@ -13,7 +13,7 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::turn::Recorder;
 
-use super::model::{Birth, Model, Seen};
+use super::model::{Birth, LeftTo, Model, Seen};
 use super::report::{BIRTH, Cause, DESTROYED, Edge, Flaw};
 
 /// When every life begins: far from zero, so that a moment that nobody set is long past.
@@ -44,6 +44,8 @@ pub(super) struct Spot {
     pub(super) via: Option<(Option<usize>, Cause)>,
     /// Who moves it on purpose.
     pub(super) left: Option<String>,
+    /// Of whom it asks again and again, on purpose.
+    pub(super) asks: Option<String>,
     /// What was tried in vain.
     pub(super) vain: Vec<(Force, String)>,
 }
@@ -108,6 +110,10 @@ pub(super) struct Graph {
     pub(super) edges: BTreeSet<Edge>,
     pub(super) troubles: BTreeMap<(Flaw, String), Trouble>,
     pub(super) selected: BTreeSet<&'static str>,
+    /// The messages that were taken in some state.
+    pub(super) taken: BTreeSet<String>,
+    /// Those that the kind takes.
+    pub(super) messages: Vec<&'static str>,
     pub(super) is_cut: bool,
 }
 
@@ -221,6 +227,7 @@ fn caught<R>(step: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Fall> {
 pub(super) fn explore<A: Actor>(model: &Model<A>) -> Graph {
     let kinds = Kinds::new().with::<A>();
     let mut explorer = Explorer { model, kinds, graph: Graph::default(), known: BTreeMap::new() };
+    explorer.graph.messages = explorer.table().messages.clone();
     for birth in &model.births {
         explorer.bear(birth);
     }
@@ -275,6 +282,7 @@ impl<A: Actor> Explorer<'_, A> {
             messages: 0,
             via: None,
             left: None,
+            asks: None,
             vain: Vec::new(),
         };
         let next = absorb(&base, BEGINNING, after, record);
@@ -369,7 +377,8 @@ impl<A: Actor> Explorer<'_, A> {
         let place = self.graph.spots.len();
         spot.via = Some(via);
         spot.vain.clear();
-        spot.left = seen(&spot, |seen| self.model.left_to.iter().find_map(|left_to| left_to(seen)));
+        let of = |all: &[LeftTo<A>]| seen(&spot, |seen| all.iter().find_map(|who| who(seen)));
+        (spot.left, spot.asks) = (of(&self.model.left_to), of(&self.model.asking));
         self.known.insert(key, place);
         self.graph.spots.push(spot);
         self.graph.moves.push(Vec::new());
@@ -425,7 +434,8 @@ impl<A: Actor> Explorer<'_, A> {
                     .iter()
                     .any(|it| it.name() == spot.status && it.holds_resources());
                 let n_owed = spot.debts.len() + record.effects.len() + record.letters.len();
-                if is_holding && n_owed == 0 && spot.children.is_empty() {
+                let is_ours = seen(spot, |seen| !self.model.not_ours.iter().any(|is| is(seen)));
+                if is_holding && is_ours && n_owed == 0 && spot.children.is_empty() {
                     let what = self.model.what;
                     let why = format!("holds {what}, and its destruction releases nothing");
                     self.graph.trouble(Flaw::ReleasesNothing, spot.status, trouble(why));
@@ -440,7 +450,8 @@ pub(super) fn seen<A: Actor, R>(spot: &Spot, look: impl FnOnce(&Seen<'_, A>) -> 
     let state = codec::decode::<A>(&spot.state).expect("what a turn encoded can be decoded");
     let row = spot.view();
     let (me, now, children) = (&spot.me, spot.now, &spot.children);
-    look(&Seen { state: &state, me, now, row: &row, children })
+    let n_owed = spot.debts.len();
+    look(&Seen { state: &state, me, now, row: &row, children, n_owed })
 }
 
 /// What was recorded wrongly refuses the turn.

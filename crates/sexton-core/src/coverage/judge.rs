@@ -35,12 +35,13 @@ pub(super) fn judge<A: Actor>(model: &Model<A>) -> Coverage {
     judge.polls();
     judge.troubles();
     judge.statuses();
+    judge.messages();
     judge.idle_sweeps();
     judge.cut();
     let mut findings = judge.findings;
     findings.sort_by(|a, b| (!a.is_error, a.flaw, &a.about).cmp(&(!b.is_error, b.flaw, &b.about)));
     let left = graph.spots.iter().filter_map(|spot| {
-        let why = spot.left.clone()?;
+        let why = spot.left.clone().or_else(|| spot.asks.clone())?;
         Some(Left { status: spot.status.to_owned(), why })
     });
     Coverage {
@@ -79,6 +80,12 @@ impl<A: Actor> Judge<'_, A> {
         status.is_some_and(|status| status.holds_resources() && !status.is_terminal())
     }
 
+    /// Whether it must be left some day.
+    fn must_end(&self, spot: &Spot) -> bool {
+        let is_passing = self.model.passing.contains(spot.status);
+        Self::is_holding(spot) || is_passing || spot.asks.is_some()
+    }
+
     fn spot(&self, at: usize) -> &Spot {
         &self.graph.spots[at]
     }
@@ -108,7 +115,7 @@ impl<A: Actor> Judge<'_, A> {
     fn gaps(&mut self, nets: Nets, known: &BTreeSet<&'static str>) -> BTreeSet<&'static str> {
         let is_inside = |at: usize| {
             let spot = self.spot(at);
-            Self::is_holding(spot) && spot.left.is_none() && !known.contains(spot.status)
+            self.must_end(spot) && spot.left.is_none() && !known.contains(spot.status)
         };
         let mut found: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
         let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -178,11 +185,19 @@ impl<A: Actor> Judge<'_, A> {
             return always.is_empty().then_some(Stay::Stuck);
         }
         let is_forced = always.iter().any(|mover| !inside.contains(mover));
-        (!is_forced).then_some(Stay::Round(causes))
+        // Who asks somebody else goes round on purpose, as long as it is he who makes the moves.
+        let is_asking = part.iter().all(|at| self.spot(*at).asks.is_some())
+            && inside.iter().any(|(force, _)| [Force::Deadline, Force::Sweep].contains(force));
+        (!is_forced && !is_asking).then_some(Stay::Round(causes))
     }
 
     fn say(&self, nets: Nets, at: usize, stay: &Stay) -> String {
-        let (spot, what) = (self.spot(at), self.model.what);
+        let spot = self.spot(at);
+        let holds = match &spot.asks {
+            Some(whom) if !Self::is_holding(spot) => format!("must keep asking ({whom})"),
+            None if !Self::is_holding(spot) => "must pass".to_owned(),
+            Some(_) | None => format!("holds {}", self.model.what),
+        };
         let alone = match nets {
             Nets::Both => "",
             Nets::Only(Net::Deadlines) => "without sweeps, ",
@@ -191,7 +206,7 @@ impl<A: Actor> Judge<'_, A> {
         match stay {
             Stay::Round(causes) => {
                 let causes: Vec<String> = causes.iter().map(Cause::to_string).collect();
-                format!("{alone}holds {what} for ever, round and round by {}", causes.join(", "))
+                format!("{alone}{holds} for ever, round and round by {}", causes.join(", "))
             }
             Stay::Stuck => {
                 let vain = |force, none: &str| {
@@ -207,7 +222,7 @@ impl<A: Actor> Judge<'_, A> {
                 if nets != Nets::Only(Net::Deadlines) {
                     reasons.push(vain(Force::Sweep, "no sweep selects it"));
                 }
-                format!("{alone}holds {what}; {}", reasons.join(", "))
+                format!("{alone}{holds}; {}", reasons.join(", "))
             }
         }
     }
@@ -216,7 +231,7 @@ impl<A: Actor> Judge<'_, A> {
     fn polls(&mut self) {
         let is_inside = |at: usize| {
             let spot = self.spot(at);
-            !Self::is_holding(spot) && spot.left.is_none()
+            !self.must_end(spot) && spot.left.is_none()
         };
         let mut found: BTreeMap<&'static str, Finding> = BTreeMap::new();
         for part in self.parts(Nets::Both, &is_inside) {
@@ -286,6 +301,23 @@ impl<A: Actor> Judge<'_, A> {
             }
         }
         self.findings.extend(findings);
+    }
+
+    /// The messages of the kind against what was taken.
+    fn messages(&mut self) {
+        if !self.model.demands.contains(&Demand::EveryMessage) {
+            return;
+        }
+        let graph = self.graph;
+        for name in graph.messages.iter().filter(|name| !graph.taken.contains(**name)) {
+            self.findings.push(Finding {
+                flaw: Flaw::Unheard,
+                about: (*name).to_owned(),
+                path: Vec::new(),
+                why: "is never sent, or always refused".to_owned(),
+                is_error: true,
+            });
+        }
     }
 
     fn is_taken(&self, from: &str, to: &str) -> bool {

@@ -35,6 +35,7 @@ pub struct Seen<'a, A> {
     pub(super) now: Timestamp,
     pub(super) row: &'a RowView,
     pub(super) children: &'a BTreeSet<ActorId>,
+    pub(super) n_owed: usize,
 }
 
 impl<A> Seen<'_, A> {
@@ -63,6 +64,11 @@ impl<A> Seen<'_, A> {
         self.row
     }
 
+    /// How many effects it owes: by this a model keeps short what it leaves unanswered.
+    pub fn n_owed(&self) -> usize {
+        self.n_owed
+    }
+
     /// Its living children.
     pub fn children(&self) -> &BTreeSet<ActorId> {
         self.children
@@ -88,13 +94,15 @@ pub(super) struct Post {
 type Messages<A> = Box<dyn Fn(&Seen<'_, A>) -> Vec<Post>>;
 type Outcomes<A> = Box<dyn Fn(&<A as Actor>::Effect) -> Vec<Outcome<<A as Actor>::Answer>>>;
 type ChildEnds = Box<dyn Fn(&ActorId) -> Vec<Gone>>;
-type LeftTo<A> = Box<dyn Fn(&Seen<'_, A>) -> Option<String>>;
+pub(super) type LeftTo<A> = Box<dyn Fn(&Seen<'_, A>) -> Option<String>>;
+type NotOurs<A> = Box<dyn Fn(&Seen<'_, A>) -> bool>;
 type Without<A> = Box<dyn Fn(&<A as Actor>::Deadline) -> bool>;
 
 /// What is demanded beyond that nothing is held for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Demand {
     BothNets,
+    EveryMessage,
     WholeTable,
 }
 
@@ -121,6 +129,9 @@ pub struct Model<A: Actor> {
     pub(super) sweeps: Vec<Box<dyn Sweep>>,
     pub(super) buried: Box<IsBuried>,
     pub(super) left_to: Vec<LeftTo<A>>,
+    pub(super) asking: Vec<LeftTo<A>>,
+    pub(super) passing: BTreeSet<&'static str>,
+    pub(super) not_ours: Vec<NotOurs<A>>,
     pub(super) without: Vec<Without<A>>,
     pub(super) what: &'static str,
     pub(super) view: View,
@@ -163,6 +174,9 @@ impl<A: Actor> Model<A> {
             sweeps: Vec::new(),
             buried: Box::new(|_| false),
             left_to: Vec::new(),
+            asking: Vec::new(),
+            passing: BTreeSet::new(),
+            not_ours: Vec::new(),
             without: Vec::new(),
             what: "something outside",
             view: View { ignored: BTreeSet::new(), memory: MEMORY },
@@ -269,7 +283,7 @@ impl<A: Actor> Model<A> {
     }
 
     /// Which other actors have a tombstone when a sweep looks; without this none has, and none
-    /// lives.
+    /// lives. Whoever is the child of such a one is left alone: no message comes to it.
     pub fn buried(mut self, is: impl Fn(&ActorId) -> bool + Send + Sync + 'static) -> Self {
         self.buried = Box::new(is);
         self
@@ -278,6 +292,27 @@ impl<A: Actor> Model<A> {
     /// States that somebody else moves on purpose, and who: no gaps, and listed in the report.
     pub fn left_to(mut self, who: impl Fn(&Seen<'_, A>) -> Option<String> + 'static) -> Self {
         self.left_to.push(Box::new(who));
+        self
+    }
+
+    /// States that last until somebody else does something, of whom, and in which it must keep
+    /// asking: going round by a deadline or a sweep is then no gap and no poll, and is listed in
+    /// the report with his name; standing still is a gap, whether or not anything is held.
+    pub fn asking(mut self, whom: impl Fn(&Seen<'_, A>) -> Option<String> + 'static) -> Self {
+        self.asking.push(Box::new(whom));
+        self
+    }
+
+    /// Statuses that hold nothing, or are terminal, and must not last for ever all the same: they
+    /// are judged like those that hold something.
+    pub fn passing(mut self, statuses: &[&'static str]) -> Self {
+        self.passing.extend(statuses);
+        self
+    }
+
+    /// States that hold what belongs to somebody else: its end releases nothing, on purpose.
+    pub fn not_ours(mut self, is: impl Fn(&Seen<'_, A>) -> bool + 'static) -> Self {
+        self.not_ours.push(Box::new(is));
         self
     }
 
@@ -327,6 +362,13 @@ impl<A: Actor> Model<A> {
     /// Every status must be reached and every transition taken: else it is an error and no note.
     pub fn whole_table(mut self) -> Self {
         self.demands.insert(Demand::WholeTable);
+        self
+    }
+
+    /// Every message that the kind takes must be taken in some state: one that the model does not
+    /// send, or that is always refused, is an error.
+    pub fn every_message(mut self) -> Self {
+        self.demands.insert(Demand::EveryMessage);
         self
     }
 

@@ -10,9 +10,9 @@ use crate::destroy::{ActorRecord, Entry};
 use crate::effect::Outcome;
 use crate::error::Refusal;
 use crate::inbox::Gone;
-use crate::key;
+use crate::key::{self, ActorId, ActorRef};
 use crate::row::{RowView, Value};
-use crate::sweep::{Look, Sweep};
+use crate::sweep::{Look, Sweep, Sweeper};
 use crate::time::Timestamp;
 use crate::turn::Recorder;
 
@@ -48,6 +48,9 @@ impl<A: Actor> Explorer<'_, A> {
             return;
         }
         let model = self.model;
+        if spot.parent.as_ref().is_some_and(|parent| (model.buried)(&parent.id)) {
+            return;
+        }
         let posts: Vec<_> =
             seen(spot, |seen| model.messages.iter().flat_map(|messages| messages(seen)).collect());
         for post in posts {
@@ -58,6 +61,7 @@ impl<A: Actor> Explorer<'_, A> {
                 live.on_message((post.name, &post.bytes), record)
             });
             let Ok(mut next) = ran else { continue };
+            self.graph.taken.insert(post.name.to_owned());
             let is_more = |now: usize, before: usize, max: usize| now > before && now > max;
             let is_beyond = is_more(next.spot.debts.len(), spot.debts.len(), bounds.debts)
                 || is_more(next.spot.children.len(), spot.children.len(), bounds.children);
@@ -79,6 +83,9 @@ impl<A: Actor> Explorer<'_, A> {
             record.from = Some(record.me.clone());
             live.on_message((&name, &bytes), record)
         });
+        if ran.is_ok() {
+            self.graph.taken.insert(name);
+        }
         self.link(at, taken(ran, &base), (Force::Owed, "mail".to_owned()));
     }
 
@@ -245,9 +252,14 @@ impl<A: Actor> Explorer<'_, A> {
                 return;
             }
             let run = |live: &mut dyn Live, record: &mut Recorder| -> Result<(), Refusal> {
+                record.from = sweeper(name);
                 live.on_message((&letter.name, &letter.bytes), record)
             };
-            match self.turn(spot, at, run) {
+            let ran = self.turn(spot, at, run);
+            if ran.is_ok() {
+                self.graph.taken.insert(letter.name.clone());
+            }
+            match ran {
                 Ok(next) if !next.is_same() => {
                     self.link(at, next, (Force::Sweep, name.to_owned()));
                     return;
@@ -262,6 +274,12 @@ impl<A: Actor> Explorer<'_, A> {
     fn vain(&mut self, from: usize, force: Force, what: String) {
         self.graph.spots[from].vain.push((force, what));
     }
+}
+
+/// Whoever asks for a sweep.
+fn sweeper(sweep: &str) -> Option<ActorRef> {
+    let id = ActorId::new(Sweeper::KIND, sweep).ok()?;
+    Some(ActorRef { id, incarnation: 1 })
 }
 
 /// What was taken is gone, also if the turn was refused.

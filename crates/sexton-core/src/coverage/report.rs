@@ -101,6 +101,8 @@ pub enum Flaw {
     Unreached,
     /// A transition of the table is never taken.
     Untaken,
+    /// A message that the kind takes is never sent, or always refused.
+    Unheard,
     /// The bounds cut the exploration short: nothing is proven.
     CutShort,
 }
@@ -120,6 +122,7 @@ impl Flaw {
             Self::IdleSweep => "idle sweep",
             Self::Unreached => "not reached",
             Self::Untaken => "not taken",
+            Self::Unheard => "not heard",
             Self::CutShort => "cut short",
         }
     }

@@ -16,6 +16,8 @@ use crate::sweep::{Look, Sweep};
 use crate::time::Timestamp;
 use crate::turn::{Letter, Turn};
 
+mod demands;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(10);
 

@@ -52,14 +52,14 @@ impl Node {
     }
 
     /// Whether an active workspace serves what somebody outside decides about.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         let is_kept =
             |seat: &Seat| seat.state == SeatState::Active && seat.tenure == Tenure::External;
         self.seats.values().any(is_kept)
     }
 
     /// Whether somebody works in an active workspace now.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.seats.values().any(|seat| seat.state == SeatState::Active && seat.is_busy)
     }
 

@@ -1,14 +1,21 @@
 //! The fleet's lifecycles, and the gaps of other systems put back in: the check finds each.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sexton_core::coverage::{Coverage, Flaw, Model};
-use sexton_core::sweep::{Look, Sweep};
-use sexton_core::{Error, Handler, Letter, Outcome, Refusal, RowView, Timestamp};
+use sexton_core::coverage::{Coverage, Flaw, Model, Net};
+use sexton_core::sweep::{Look, Sweep, Sweeper};
+use sexton_core::{Actor, Error, Handler, Letter, Outcome, Refusal, RowView, Timestamp};
 
-use crate::coverage::{all, node, workspace};
+use crate::coverage::{
+    agent, agent_identity, all, container, credit, node, sandbox, session, town, worker, workspace,
+};
 use crate::policy::Policy;
-use crate::{AgentAnswer, AgentEffect, Expire, Node, NodeDue, Workspace, WorkspaceDue};
+use crate::sweeps;
+use crate::{
+    AgentAnswer, AgentDue, AgentEffect, ContainerDue, Expire, IdentityDue, Node, NodeDue,
+    SandboxDue, SessionDue, WorkerDue, Workspace, WorkspaceDue,
+};
 
 /// A sweep of another system: it judges by its own idea of what should be gone.
 struct Theirs {
@@ -58,7 +65,7 @@ fn nodes(without: fn(&NodeDue) -> bool, ours: &[&str], theirs: Vec<Theirs>) -> C
     swept(model, ours, theirs)
 }
 
-fn swept<A: sexton_core::Actor>(model: Model<A>, ours: &[&str], theirs: Vec<Theirs>) -> Coverage {
+fn swept<A: Actor>(model: Model<A>, ours: &[&str], theirs: Vec<Theirs>) -> Coverage {
     let model = ours.iter().fold(model, |model, name| model.without_sweep(name));
     let theirs = theirs.into_iter().map(|sweep| -> Box<dyn Sweep> { Box::new(sweep) });
     model.sweeps(theirs).check()
@@ -75,11 +82,10 @@ fn gap(coverage: &Coverage, status: &str, why: &str) -> Vec<String> {
 
 const HOLDS_A_MACHINE: &str = "holds a machine; no deadline, no debt, no sweep selects it";
 /// How a managed node comes to be stopped, and its create call answered.
-const TO_STOPPED: [&str; 6] = [
+const TO_STOPPED: [&str; 5] = [
     "(birth) -> creating by managed",
     "creating -> running by ready",
-    "running -> running by claim",
-    "running -> warm by unclaim",
+    "running -> warm by mark_idle",
     "warm -> stopped by deadline Warm",
     "stopped -> stopped by Create done: Created",
 ];
@@ -171,7 +177,8 @@ fn leak_5_a_workspace_in_stopping_is_in_no_pass() {
         selects: is_past,
         ask: expire::<Workspace>,
     };
-    let coverage = swept(model, &["stale_stopped"], vec![theirs]);
+    let coverage =
+        swept(model, &["overdue_workspace", "stale_stopped", "orphaned_workspace"], vec![theirs]);
     let why = "holds files on a machine; no deadline, its debt Stop is never answered, no sweep";
     let path = [
         "(birth) -> creating by managed",
@@ -195,4 +202,121 @@ fn leak_9_a_machine_that_stays_creating_has_no_clock_of_its_own() {
     );
     let path = ["(birth) -> creating by managed", "creating -> creating by Create done: Created"];
     assert_eq!(gap(&coverage, "creating", HOLDS_A_MACHINE), path);
+}
+
+/// The way to the first gap that a check finds in a status.
+fn way(coverage: &Coverage, status: &str) -> Vec<String> {
+    let mut gaps = coverage.found(Flaw::Gap).filter(|gap| gap.about == status);
+    let gap = gaps.next().unwrap_or_else(|| panic!("{coverage}"));
+    gap.path.iter().map(ToString::to_string).collect()
+}
+
+fn why(coverage: &Coverage, status: &str) -> String {
+    let mut gaps = coverage.found(Flaw::Gap).filter(|gap| gap.about == status);
+    gaps.next().unwrap_or_else(|| panic!("{coverage}")).why.clone()
+}
+
+#[test]
+fn a_hibernated_sandbox_that_nobody_ends_is_shown_with_how_it_fell_asleep() {
+    let coverage = sandbox(&Policy::default())
+        .without_deadline(|due| *due == SandboxDue::Hibernated)
+        .without_sweep("overdue_sandboxes")
+        .check();
+    let path = [
+        "(birth) -> pending",
+        "pending -> running by Start done",
+        "running -> running by hibernate_sandbox",
+        "running -> hibernated by Hibernate done",
+    ];
+    assert_eq!(way(&coverage, "hibernated"), path);
+    assert!(why(&coverage, "hibernated").starts_with("holds a machine's share; no deadline"));
+}
+
+#[test]
+fn a_halting_account_whose_retry_is_cut_waits_for_ever_for_whoever_runs() {
+    let coverage = credit(&Policy::default())
+        .without_deadline(|()| true)
+        .without_sweep("unfinished_halts")
+        .check();
+    let path = ["(birth) -> halted by spent", "halted -> halting by metered"];
+    assert_eq!(way(&coverage, "halting"), path);
+    let kept = credit(&Policy::default()).without_deadline(|()| true).check();
+    let only: Vec<_> = kept.found(Flaw::GapWithOnly(Net::Deadlines)).collect();
+    assert_eq!((only.len(), only[0].about.as_str()), (1, "halting"), "{kept}");
+}
+
+#[test]
+fn a_stalled_agent_without_its_bound_stays_stalled() {
+    let coverage = agent(&Policy::default())
+        .without_deadline(|due| *due == AgentDue::Stalled)
+        .without_sweep("overdue_town")
+        .check();
+    let path = ["(birth) -> idle", "idle -> stalled by agent_report"];
+    assert_eq!(way(&coverage, "stalled"), path);
+    assert!(why(&coverage, "stalled").starts_with("must pass; no deadline, no debt, no sweep"));
+}
+
+#[test]
+fn a_container_that_sleeps_without_bound_and_sweep_keeps_its_disk_for_ever() {
+    let coverage = container(&Policy::default())
+        .without_deadline(|due| *due == ContainerDue::Sleeping)
+        .without_sweep("overdue_town")
+        .check();
+    let path = [
+        "(birth) -> starting",
+        "starting -> running by Start done: Started",
+        "running -> stopping by deadline Sleep",
+        "stopping -> sleeping by Stop done: Stopped",
+    ];
+    assert_eq!(way(&coverage, "sleeping"), path);
+}
+
+#[test]
+fn a_session_that_is_silent_for_ever_is_found_before_anybody_is_told() {
+    let coverage = session(&Policy::default())
+        .without_deadline(|due| *due == SessionDue::Silent)
+        .without_sweep("silent_session")
+        .check();
+    let path = ["(birth) -> started by of a task", "started -> started by Start done: Started"];
+    assert_eq!(way(&coverage, "started"), path);
+}
+
+#[test]
+fn a_worker_that_stays_suspect_because_nobody_looks_again() {
+    let coverage = worker(&Policy::default())
+        .without_deadline(|due| *due == WorkerDue::Look)
+        .without_sweep("lost_workers")
+        .check();
+    let shown = way(&coverage, "suspect");
+    assert_eq!(shown[..2], ["(birth) -> active", "active -> suspect by deadline Silent"]);
+    assert!(why(&coverage, "suspect").starts_with("must keep asking (whoever runs the host"));
+}
+
+#[test]
+fn a_credential_that_is_never_replaced_stays_valid_for_ever() {
+    let coverage = agent_identity(&Policy::default())
+        .without_deadline(|due| *due == IdentityDue::Replace)
+        .without_sweep("overdue_town")
+        .check();
+    let path = ["(birth) -> issuing", "issuing -> valid by Issue done: Issued"];
+    assert_eq!(way(&coverage, "valid"), path);
+}
+
+#[test]
+fn a_town_ticks_for_ever_which_is_no_gap_and_is_listed_with_who_ends_it() {
+    let coverage = town(&Policy::default()).check();
+    let left: Vec<_> = coverage.left.iter().map(|it| it.status.as_str()).collect();
+    assert_eq!(left, ["settled"], "{coverage}");
+    assert_eq!(coverage.found(Flaw::Gap).count() + coverage.found(Flaw::Polls).count(), 0);
+    let mute = town(&Policy::default()).without_deadline(|_| true).without_sweep("overdue_town");
+    let path = ["(birth) -> empty", "empty -> settled by add_rig"];
+    assert_eq!(way(&mute.check(), "settled"), path);
+}
+
+#[test]
+fn every_kind_of_the_fleet_has_a_model() {
+    let checked: BTreeSet<&str> = all(&Policy::default()).iter().map(|it| it.kind()).collect();
+    let kinds = sweeps::kinds();
+    let fleet: BTreeSet<&str> = kinds.names().filter(|kind| *kind != Sweeper::KIND).collect();
+    assert_eq!(checked, fleet);
 }

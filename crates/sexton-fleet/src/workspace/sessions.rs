@@ -65,7 +65,7 @@ impl Workspace {
     }
 
     /// Whether a session that gives signs of life is open.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.session.as_ref().is_some_and(|open| open.silent_since.is_none())
     }
 
