@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sexton_core::sweep::{Pass, Sweeper};
 use sexton_core::{
-    Actor, ActorId, ActorRef, Answer, EffectId, Error, ErrorKind, Handler, Letter, Message, Store,
-    Timestamp, What, key,
+    Actor, ActorId, ActorRef, Answer, EffectId, Entry, Error, ErrorKind, Handler, Letter, Message,
+    Store, Timestamp, What, key, query,
 };
 
 use crate::placement::{
@@ -376,6 +376,14 @@ impl Fleet {
             Some(key::Parsed::Event(_)) | None => false,
         };
         all.into_iter().filter(|(at, _)| is_shown(at)).collect()
+    }
+
+    /// The state of who lives, as the store has it.
+    pub(super) fn state_bytes(&self, who: &ActorId) -> Vec<u8> {
+        match query::entry(&*self.store, who).expect("readable") {
+            Some(Entry::Alive(record)) => record.state,
+            Some(Entry::Tombstone(_)) | None => panic!("{who} does not live"),
+        }
     }
 
     /// All that exists in the outside world, but for who was asked what when.

@@ -322,6 +322,8 @@ fn leak_24_a_late_callback_moves_nothing() {
     // A machine was deleted while it was still starting. Its agent had been told where to report,
     // and a minute later it reported: ready. The handler set the row to running, and a second one
     // refreshed its heartbeat; the machine was shown, offered to tasks, and billed.
+    //
+    // Seen to fail: with a node that takes a callback of any epoch.
     for epoch in [0, 2] {
         // Of another life, to one that lives: recorded, and nothing moves.
         let mut fleet = Fleet::new();
@@ -330,8 +332,10 @@ fn leak_24_a_late_callback_moves_nothing() {
             for word in words {
                 let (rows, world) = (fleet.rows(kind), fleet.world());
                 let alarm = fleet.alarm(each[kind].as_str());
+                let state = fleet.state_bytes(&each[kind]);
                 let _recorded = word(&mut fleet);
                 fleet.settle();
+                assert_eq!(fleet.state_bytes(&each[kind]), state, "{kind}");
                 assert_eq!((fleet.rows(kind), fleet.world()), (rows, world), "{kind}");
                 assert_eq!(fleet.alarm(each[kind].as_str()), alarm, "{kind}");
             }
@@ -413,6 +417,8 @@ fn leak_25_a_finished_migration_wakes_no_stopped_sandbox() {
     // A sandbox was being moved to another host when its user stopped it. The copy finished, and
     // its completion wrote the status that a finished migration leads to: running. The sandbox ran
     // on the new host, unwanted, and was billed.
+    //
+    // Seen to fail: with a copy that takes over also when the sandbox has ended.
     let words: [fn(&mut Fleet); 4] = [
         |fleet| stop(fleet, "s"),
         |fleet| {
@@ -474,6 +480,8 @@ fn leak_26_a_hibernated_sandbox_can_be_deleted() {
     // The delete of a sandbox went by a table of allowed transitions, in which nobody had thought
     // of those that sleep: it was refused, the refusal was logged at a low level, and the user was
     // told that all is well. Months later somebody's request woke the sandbox, and it was billed.
+    //
+    // Seen to fail: with an end that leaves a checkpoint behind.
     every_way(|fleet| {
         delete_a_sleeper(&[0], 0, fleet);
         let late = WakeSandbox { caller: ada(), name: "s".to_owned(), on: None };

@@ -58,6 +58,9 @@ fn leak_38_one_missed_scan_loses_nothing() {
     // A process went through a registry once a minute to see which sandboxes run. The registry was
     // restarted and answered one request before it had read its table again. Every session of every
     // host was marked as lost, and the users' work was thrown away while it ran.
+    //
+    // Seen to fail: with a worker that keeps counting misses when a scan lists the sandbox again,
+    // and with one that believes a scan that is not whole.
     for n in 0..256_usize {
         let looks = [0, 2, 4, 6].map(|bits| LOOKS[(n >> bits) & 3]);
         let mut fleet = Fleet::new().without_sweeps();
@@ -97,6 +100,8 @@ fn leak_39_a_partial_list_deletes_nothing() {
     // The cleanup asked the provider for all machines and deleted what its own table did not know.
     // The other way round it deleted the rows of machines that the list lacked. One night the list
     // came back with its first page only: thousands of rows were deleted, and their machines ran on.
+    //
+    // Seen to fail: with a reaper that believes a list that is not whole.
     for listing in [Listing::Partial, Listing::Failing] {
         let mut fleet = Fleet::new();
         let each = one_of_each(&mut fleet);
@@ -147,6 +152,8 @@ fn leak_40_what_is_not_yours_stays() {
     // Deleting a tenant was a request with the tenant's id. The handler called the object's destroy
     // first and then removed the entry from the caller's list, where it found out that it was not
     // there. Whoever had seen an id, in a link or in a log, could delete what was somebody else's.
+    //
+    // Seen to fail: with a town that is commanded by everybody.
     let mut fleet = Fleet::new();
     let each = one_of_each(&mut fleet);
     let (before, world, since) = (fleet.picture(), fleet.world(), fleet.events.len());
@@ -182,7 +189,8 @@ fn meddle(fleet: &mut Fleet, round: usize) {
         fleet.run(if round == 0 { 0 } else { MINUTE });
     };
     let place = Wish::on("n");
-    let spec = WorkspaceSpec { tenure: Tenure::Managed, place: place.clone() };
+    // An owner passes on what is wanted on a node that he does not list, if its tenure is external.
+    let spec = WorkspaceSpec { tenure: Tenure::External, place: place.clone() };
     tell(&|fleet| {
         let create = CreateWorkspace { caller: eve(), name: name("w"), spec: spec.clone() };
         let _answer = fleet.call::<Owner, _>("owner/eve", create);
@@ -207,7 +215,7 @@ fn meddle(fleet: &mut Fleet, round: usize) {
     });
     tell(&|fleet| {
         let spec = TaskSpec {
-            tenure: Tenure::Managed,
+            tenure: Tenure::External,
             place: place.clone(),
             session: TaskSession::Wanted,
         };
@@ -238,6 +246,9 @@ fn meddle(fleet: &mut Fleet, round: usize) {
 #[test]
 fn leak_40_an_owner_of_ones_own_is_no_way_to_what_is_anothers() {
     // The same through a second door: her own owner takes her commands, and passes them on.
+    //
+    // Seen to fail: with a node on which every owner ends workspaces, and with a workspace that is
+    // ended by every node: both were so, and anybody who knew the names could use it.
     for round in [0, 1] {
         let mut fleet = Fleet::new();
         let each = one_of_each(&mut fleet);
