@@ -3,7 +3,7 @@
 use sexton_core::coverage::Model;
 use sexton_core::{ActorRef, Outcome};
 
-use crate::asks::{Ask, Disclaim, NotNeeded};
+use crate::asks::{Ask, Disclaim, NotNeeded, Under};
 use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::node::{
@@ -137,6 +137,7 @@ fn beside(model: Model<Node>) -> Model<Node> {
         })
         .message::<NotNeeded>(|_| vec![NotNeeded])
         .message::<Disclaim>(move |_| vec![Disclaim { task: task() }])
+        .message::<Under>(|_| vec![Under { workspace: OF_TASK.to_owned(), lease: 1 }])
 }
 
 fn left_to_others(model: Model<Node>) -> Model<Node> {

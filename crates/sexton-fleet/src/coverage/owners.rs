@@ -3,7 +3,7 @@
 use sexton_core::coverage::Model;
 use sexton_core::{Actor, ActorId, Gone};
 
-use crate::asks::Ask;
+use crate::asks::{Ask, Claimed};
 use crate::caller::{Caller, Tenure};
 use crate::credit::Plan;
 use crate::node::{Node, NodeClass, NodeRole, NodeSpec};
@@ -38,6 +38,11 @@ pub fn owner(policy: &Policy) -> Model<Owner> {
                 load: None,
             };
             nodes.flat_map(|node| phases.map(|phase| news(node, phase))).collect()
+        })
+        .message::<Claimed>(|seen| {
+            let nodes = seen.children().iter().filter(|child| child.kind() == Node::KIND);
+            let lease = Some((id::<TaskRunner>("t"), 1));
+            nodes.map(|it| Claimed { node: it.name().to_owned(), lease: lease.clone() }).collect()
         })
         .message::<NotPlaced>(|_| {
             let (workspace, why) = (WORKSPACE.to_owned(), "no room".to_owned());

@@ -30,7 +30,8 @@ const SHORT: Duration = Duration::from_secs(61);
 const WORKERS: [&str; 2] = ["w1", "w2"];
 
 /// A sandbox that is started at once, one of the pool, and one that was left behind; it
-/// hibernates once and migrates once, and its use is counted once while it runs.
+/// hibernates and migrates at most a few times, and its use is counted once while it runs. Three
+/// messages come to each, at any times.
 pub fn sandbox(policy: &Policy) -> Model<Sandbox> {
     let terms = SandboxTerms { lifetime: 3 * HOUR, tick: 2 * HOUR, ..SandboxTerms::of(policy) };
     let init = |start| {
@@ -58,6 +59,7 @@ pub fn sandbox(policy: &Policy) -> Model<Sandbox> {
             }
         })
         .passing(&["pooled", "reserved", "stopped", "error", "failed"])
+        .messages_max(3)
         .debts_max(2)
         .remembering(SHORT)
         // What was used is only counted here, and judged by the account.

@@ -224,8 +224,8 @@ fn a_hibernated_sandbox_that_nobody_ends_is_shown_with_how_it_fell_asleep() {
         .check();
     let path = [
         "(birth) -> pending",
+        "pending -> pending by halt",
         "pending -> running by Start done",
-        "running -> running by hibernate_sandbox",
         "running -> hibernated by Hibernate done",
     ];
     assert_eq!(way(&coverage, "hibernated"), path);
@@ -309,7 +309,8 @@ fn a_town_ticks_for_ever_which_is_no_gap_and_is_listed_with_who_ends_it() {
     assert_eq!(left, ["settled"], "{coverage}");
     assert_eq!(coverage.found(Flaw::Gap).count() + coverage.found(Flaw::Polls).count(), 0);
     let mute = town(&Policy::default()).without_deadline(|_| true).without_sweep("overdue_town");
-    let path = ["(birth) -> empty", "empty -> settled by add_rig"];
+    let path =
+        ["(birth) -> empty", "empty -> settled by add_rig", "settled -> settled by container gone"];
     assert_eq!(way(&mute.check(), "settled"), path);
 }
 

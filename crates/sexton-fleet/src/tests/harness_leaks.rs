@@ -134,6 +134,7 @@ fn to_owners() -> Vec<Said> {
         }),
         said::<Owner, _>(|caller| AddCredit { caller, cents: 1, gift: "g".to_owned() }),
         said::<Owner, _>(|caller| SetPlan { caller, plan: Plan::Pro }),
+        told::<Owner, _>(|| Claimed { node: text(), lease: None }),
         told::<Owner, _>(|| NodeNews { node: text(), phase: Phase::Warm, load: None }),
         told::<Owner, _>(|| NotPlaced { workspace: text(), why: text(), fault: None }),
         told::<Owner, _>(|| Vacated { workspace: text(), why: text(), fault: None }),
@@ -191,6 +192,7 @@ fn to_nodes() -> Vec<Said> {
         told::<Node, _>(ask),
         told::<Node, _>(|| NotNeeded),
         told::<Node, _>(|| Disclaim { task: id("task/t") }),
+        told::<Node, _>(|| Under { workspace: text(), lease: 1 }),
     ]
 }
 
