@@ -135,14 +135,14 @@ pub struct Comparison {
     /// Things that were not seen to end: counted up to the trace's last row.
     pub open_at_end: u64,
     /// Why they differ; all of it is time that the trace has and the fleet has not.
-    pub explained: Vec<Cause>,
+    pub explained: Vec<Reason>,
     /// What no cause accounts for.
     pub unexplained_ms: i64,
 }
 
 /// A cause of a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Cause {
+pub struct Reason {
     /// What it is.
     pub cause: String,
     /// How much it made, in milliseconds.
@@ -153,7 +153,7 @@ pub struct Cause {
 
 impl Comparison {
     /// Holds the trace's time against the fleet's.
-    pub fn new(times: (u64, u64), open_at_end: u64, explained: Vec<Cause>) -> Self {
+    pub fn new(times: (u64, u64), open_at_end: u64, explained: Vec<Reason>) -> Self {
         let (trace_ms, metered_ms) = times;
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let difference_ms = signed(metered_ms).saturating_sub(signed(trace_ms));

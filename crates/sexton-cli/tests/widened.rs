@@ -43,8 +43,9 @@ impl Story {
         for (way, net) in NETS.iter().enumerate() {
             let whole = self.report(&[net, &["--store", "memory"][..]].concat());
             look(&whole);
-            let commits = whole["commits"].as_u64().unwrap();
-            for (piece, stop) in (1..commits).step_by(1 + commits as usize / 6).enumerate() {
+            let commits = whole["commits"].as_u64().expect("a count");
+            let step = usize::try_from(commits / 6).expect("few") + 1;
+            for (piece, stop) in (1..commits).step_by(step).enumerate() {
                 let store = self.directory.path().join(format!("{way}-{piece}"));
                 let store = store.display().to_string();
                 let at = [net, &["--store", &store][..]].concat();
@@ -73,7 +74,7 @@ fn clean(output: &Output, trace: &Path) -> Value {
 }
 
 fn reopened(report: &Value) -> (u64, u64, u64) {
-    let of = |name: &str| report["reopened"][name].as_u64().unwrap();
+    let of = |name: &str| report["reopened"][name].as_u64().expect("a count");
     (of("woken"), of("reborn"), of("refused"))
 }
 
@@ -114,6 +115,24 @@ fn one_that_still_stops_comes_back_as_soon_as_it_has() {
     story.every_way(|report| {
         assert_eq!(reopened(report), (1, 0, 0), "{report}");
         assert_eq!(report["created"]["workspace"], 1);
+    });
+}
+
+#[test]
+fn one_that_is_ended_again_while_it_still_stops_does_not_come_back() {
+    let story = Story::new(&[
+        "1000,workspace,w,ada,create,",
+        "300000,workspace,w,ada,ready,",
+        "600000,workspace,w,ada,delete,",
+        "600001,workspace,w,ada,reopened,",
+        "600002,workspace,w,ada,cancelled,",
+    ]);
+    story.every_way(|report| {
+        assert_eq!(reopened(report), (0, 0, 0), "{report}");
+        assert_eq!(
+            (&report["tombstones"]["workspace"], &report["live_at_end"]["workspace"]),
+            (&1.into(), &Value::Null)
+        );
     });
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sexton::log::{self, Cursor};
 use sexton::{ActorId, Error, Event, Store, Timestamp, What};
 
-use crate::report::{Cause, Comparison, REBORN_MAX, Report};
+use crate::report::{Comparison, REBORN_MAX, Reason, Report};
 
 use super::lives::is_later_life;
 use super::windows::Windows;
@@ -47,8 +47,8 @@ impl Sum {
         }
     }
 
-    fn cause(self, cause: &str) -> Cause {
-        Cause { cause: cause.to_owned(), ms: self.ms, count: self.count }
+    fn cause(self, cause: &str) -> Reason {
+        Reason { cause: cause.to_owned(), ms: self.ms, count: self.count }
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn reckon(
     }
     reckoning.finish();
     report.busy = reckoning.busy(windows.tasks(last.as_millis()));
-    report.reopened.rows = windows.reopened;
+    report.reopened.rows = windows.reopened();
     report.reopened.woken = reckoning.woken;
     report.reopened.refused = reckoning.not_returned;
     report.reopened.reborn = reckoning.reborn;

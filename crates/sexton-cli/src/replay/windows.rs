@@ -17,7 +17,7 @@ pub(super) struct Windows {
     /// All times of tasks that ended, in milliseconds.
     ended_ms: u64,
     /// Workspaces that the trace opened again.
-    pub reopened: u64,
+    reopened: u64,
 }
 
 impl Windows {
@@ -43,6 +43,11 @@ impl Windows {
                 self.ended_ms += row.at_ms.abs_diff(began_ms);
             }
         }
+    }
+
+    /// Rows that opened a workspace again.
+    pub(super) fn reopened(&self) -> u64 {
+        self.reopened
     }
 
     /// Forgets what could not be begun.

@@ -38,7 +38,7 @@ fn one_that_is_opened_again_is_kept_until_whoever_opened_it_ends_it() {
         fleet.run(2 * MINUTE);
         assert_eq!(fleet.status(W), "stopped");
         reopen(fleet).unwrap();
-        fleet.run(6 * HOUR);
+        fleet.run(3 * HOUR);
         assert_eq!(fleet.status(W), "running", "nobody else decides");
         stop_for(fleet, "cancelled");
         fleet.run(2 * HOUR);

@@ -3,12 +3,14 @@
 //! Its end made it stop, and who decides when it ends was given up with that. A reopening says
 //! who decides from now on. One that comes while the workspace still stops waits for that, so
 //! that it is granted in whichever order the two arrive; one that comes after the deletion finds
-//! nobody.
+//! nobody. Its owner lists it from the reopening on, so that the next end reaches it wherever the
+//! way back stands.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{ActorRef, Handler, Message, Refusal, Turn};
+use sexton_core::{Actor, ActorId, ActorRef, Handler, Message, Refusal, Turn};
 
 use crate::caller::{Caller, Tenure};
+use crate::owner::{Owner, Returned};
 
 use super::commands::Returning;
 use super::{Workspace, WorkspaceStatus};
@@ -28,6 +30,15 @@ impl Message for Reopen {
 }
 
 impl Workspace {
+    fn want(&mut self, tenure: Tenure, turn: &mut Turn<Self>) {
+        self.wanted = Some(tenure);
+        if let Ok(owner) = ActorId::new(Owner::KIND, &self.init.owner) {
+            let (node, workspace) = (self.init.node.id.name(), turn.id().name());
+            let (node, workspace) = (node.to_owned(), workspace.to_owned());
+            turn.send::<Owner, _>(&owner, &Returned { node, workspace, tenure });
+        }
+    }
+
     /// It does not run any more: asks for a place, if somebody wanted it back meanwhile.
     pub(super) fn come_back(&mut self, turn: &mut Turn<Self>) {
         if self.wanted.is_some() {
@@ -40,9 +51,9 @@ impl Handler<Reopen> for Workspace {
     fn handle(&mut self, message: Reopen, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         message.caller.may_command(&self.init.owner)?;
         match self.status {
-            WorkspaceStatus::Stopping => self.wanted = Some(message.tenure),
+            WorkspaceStatus::Stopping => self.want(message.tenure, turn),
             WorkspaceStatus::Stopped | WorkspaceStatus::Error | WorkspaceStatus::Sleeping => {
-                self.wanted = Some(message.tenure);
+                self.want(message.tenure, turn);
                 self.ask_back(Returning::Restart, turn);
             }
             WorkspaceStatus::Creating | WorkspaceStatus::Running | WorkspaceStatus::Recovery => {
