@@ -239,16 +239,20 @@ pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
     }
 }
 
-/// The events of a name, in order.
+/// The events of a machine, in order.
 pub fn events(world: &TestWorld, name: &str) -> Vec<What> {
-    let id = machine(name);
+    events_of(world, &machine(name))
+}
+
+/// The events of an actor, in order.
+pub fn events_of(world: &TestWorld, id: &ActorId) -> Vec<What> {
     let prefix = key::prefix(id.shard(), key::Table::Event);
     let records = world.store().scan(&prefix, &key::end_of(&prefix), 10_000);
     let events = records.expect("it can be read").into_iter().map(|(_, bytes)| {
         let event: Event = codec::open(&bytes).expect("an event");
         event
     });
-    events.filter(|event| event.actor == id).map(|event| event.what).collect()
+    events.filter(|event| event.actor == *id).map(|event| event.what).collect()
 }
 
 /// Whether a name was marked stalled, ever.

@@ -314,7 +314,8 @@ impl Kinds {
     ///
     /// # Panics
     ///
-    /// If the kind is there already, or its name is not a kind: both only a bug can cause.
+    /// If the kind is there already, its name is not a kind, or its table lets something follow a
+    /// terminal status: all of them only a bug can cause.
     pub fn with<A: Actor>(mut self) -> Self {
         ActorId::new(A::KIND, "x").expect("a kind's name keeps the rules of ids");
         let is_left = |status: &&A::Status| status.is_terminal() && !status.next().is_empty();

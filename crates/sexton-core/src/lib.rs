@@ -43,7 +43,7 @@ pub use inbox::{Body, Gone, Mail};
 pub use key::{ActorId, ActorRef, IdError, Shard};
 pub use limits::Limits;
 pub use row::{DESTROYING, Row, RowRecord, RowView, Value};
-pub use status::Status;
+pub use status::{Mark, Status};
 pub use store::{Fence, Position, Store, StoreFigures};
 pub use time::Timestamp;
 pub use turn::{Letter, Turn};

@@ -154,7 +154,7 @@ pub struct Page {
 ///
 /// # Errors
 ///
-/// As [`entry`].
+/// What the store says.
 pub fn watched_rows(
     store: &dyn Store,
     of: (&str, &str),

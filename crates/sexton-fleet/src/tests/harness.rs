@@ -50,7 +50,6 @@ pub(super) struct Fleet {
 /// hold in each of them.
 pub(super) fn every_way(story: impl Fn(&mut Fleet)) {
     story(&mut Fleet::new());
-
     story(&mut Fleet::new().without_alarms());
     story(&mut Fleet::new().without_sweeps());
     // Sweeps pass more seldom here: most of a long story is passes that find nothing.
