@@ -130,23 +130,28 @@ mod bonds {
         world.flush().expect("the store goes on");
     }
 
+    /// The parent waits for a child that is held up, and goes after it.
+    fn assert_waits(world: &mut TestWorld, parent: &str, child: &str) {
+        assert!(!is_buried(world, child));
+        assert!(!is_buried(world, parent), "the parent is buried before its child");
+        assert_audit(world.store());
+        pass(world, 10_000);
+        assert!(is_buried(world, parent));
+        assert_audit(world.store());
+    }
+
     /// The birth of a child that lives already is refused, and the parent is told so: that it
     /// was not born was taken for its end.
     #[test]
     fn a_second_birth_of_a_child_does_not_count_as_its_end() {
-        let (mut world, store) = world();
+        let (mut world, _) = world();
         create(&mut world, "r").unwrap();
         call(&mut world, "r", Do::Beget("c".to_owned())).unwrap();
         hold_up(&mut world, "c");
         world.request(&machine("r"), told(Do::Beget("c".to_owned()))).unwrap();
         world.request(&machine("r"), end()).unwrap();
         settle(&mut world);
-        assert!(!is_buried(&world, "c"));
-        assert!(!is_buried(&world, "r"), "the parent is buried before its child");
-        assert_audit(store.as_ref());
-        pass(&mut world, 10_000);
-        assert!(is_buried(&world, "r"));
-        assert_audit(store.as_ref());
+        assert_waits(&mut world, "r", "c");
     }
 
     /// A child was buried by its own destruction while its parent's began: its notice was taken
@@ -164,12 +169,7 @@ mod bonds {
         assert!(answer(&mut world, store.as_ref(), &effect_of("c1", 1, 2), done()));
         assert!(is_buried(&world, "c1"));
         settle(&mut world);
-        assert!(!is_buried(&world, "c2"));
-        assert!(!is_buried(&world, "r"), "the parent is buried before its child");
-        assert_audit(store.as_ref());
-        pass(&mut world, 10_000);
-        assert!(is_buried(&world, "r"));
-        assert_audit(store.as_ref());
+        assert_waits(&mut world, "r", "c2");
     }
 
     #[test]

@@ -4,14 +4,19 @@
 //! to count shows who was asked and how often. Broken once by not remembering whom a pass asked,
 //! and by leaving out its cap.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton::sweep::{Look, Sweep, Sweeper, sweeper};
-use sexton::{Error, Letter, Refusal, RowView, query};
+use sexton::sweep::{Look, Sweep, Sweeper, plan, sweeper};
+use sexton::{
+    Batch, Entry, Error, ErrorKind, Letter, Refusal, RowView, Store, Timestamp, What, Write, key,
+    query,
+};
 use sexton_store::MemoryStore;
 use sexton_tests::{
-    Do, Machine, TestWorld, call, create, machine, n_dead_letters, open, pass, world,
+    Do, Machine, TestWorld, call, create, destroy, events_of, machine, n_dead_letters, open, pass,
+    world,
 };
 
 /// Asks every running machine to count, so that the counts show who was asked how often.
@@ -177,4 +182,91 @@ fn a_scope_that_no_row_can_be_in_is_refused_with_what_is_known() {
         refused(("machin", "running")),
         "the sweep chosen looks at the kind machin; known are machine, sweep"
     );
+}
+
+/// Asks whoever runs although its row asks to be left alone, and judges by another actor.
+struct Orphans;
+
+impl Sweep for Orphans {
+    fn name(&self) -> &'static str {
+        "orphans"
+    }
+
+    fn limit(&self) -> usize {
+        10
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &[("machine", "running")]
+    }
+
+    fn heeds_watch(&self) -> bool {
+        false
+    }
+
+    fn select(&self, row: &RowView, look: &Look<'_>) -> Result<Option<String>, Error> {
+        if row.id == machine("m1") {
+            return Err(Error::new(ErrorKind::Corrupt, "what it is judged by cannot be read"));
+        }
+        let is_left = match look.entry(&machine("boss"))? {
+            Some(Entry::Tombstone(_)) => !look.is_child(&machine("m0"), &row.id)?,
+            Some(Entry::Alive(_)) | None => false,
+        };
+        Ok(is_left.then(|| "its boss is gone".to_owned()))
+    }
+
+    fn ask(&self, row: &RowView, _why: &str) -> Result<Letter, Refusal> {
+        Letter::new::<Machine, Do>(&row.id, &Do::Count)
+    }
+}
+
+#[test]
+fn a_sweep_may_judge_by_other_actors_and_what_it_cannot_judge_is_counted() {
+    let (mut world, store) = world();
+    for name in ["boss", "m0", "m1"] {
+        create(&mut world, name).unwrap();
+    }
+    call(&mut world, "m0", Do::Beget("c".to_owned())).unwrap();
+    let asked = |now| {
+        let plan = plan(&Orphans, &fresh(now), now, store.as_ref()).unwrap();
+        let ids: Vec<String> = plan.asks.iter().map(|ask| ask.id.to_string()).collect();
+        (ids, plan.failed)
+    };
+    assert_eq!(asked(world.now()), (vec![], 1), "the boss lives");
+    destroy(&mut world, "boss").unwrap();
+    pass(&mut world, 1);
+    assert_eq!(asked(world.now()), (vec!["machine/m0".to_owned()], 1), "but not its child");
+}
+
+#[test]
+fn what_could_not_be_asked_is_told_by_its_pass() {
+    let (mut world, _) = swept(100);
+    pass(&mut world, 300);
+    let told = events_of(&world, &sweeper("census").unwrap());
+    let text = "examined 6, asked 5, failed 1".to_owned();
+    assert!(told.contains(&What::Fact { name: "pass".to_owned(), text }), "{told:?}");
+}
+
+/// A sweep of which nothing is remembered yet.
+fn fresh(now: Timestamp) -> Sweeper {
+    let (cursor, asked) = (None, BTreeMap::new());
+    Sweeper { next_at: now, back_off: Duration::ZERO, cursor, asked, passes: 0, asks: 0 }
+}
+
+/// What could not be read was once taken for a row that asks to be left alone: the passes after
+/// it were not made. Broken once by leaving the unread rows out of what makes a pass quiet.
+#[test]
+fn a_row_that_cannot_be_read_is_counted_and_no_reason_to_rest() {
+    let (mut world, store) = world();
+    create(&mut world, "a").unwrap();
+    let (now, id) = (world.now(), machine("a"));
+    drop(world);
+    let fence = store.claim().unwrap().into_iter().find(|(shard, _)| *shard == id.shard());
+    let (shard, fence) = fence.expect("every shard has one");
+    let (epoch, expected, order) = (fence.epoch, fence.sequence, fence.order + 1);
+    let writes = vec![Write { key: key::row(&id, "running"), value: Some(b"bent".to_vec()) }];
+    store.submit(Batch { shard, epoch, expected, at: now, order, writes, events: Vec::new() }).unwrap();
+    let plan = plan(&Census { limit: 100 }, &fresh(now), now, store.as_ref()).unwrap();
+    assert_eq!((plan.examined, plan.failed, plan.asks.len()), (1, 1, 0));
+    assert_eq!(plan.quiet_until, None);
 }

@@ -239,9 +239,14 @@ pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
     }
 }
 
-/// The events of a name, in order.
+/// The events of a machine, in order.
 pub fn events(world: &TestWorld, name: &str) -> Vec<What> {
-    let history = log::of(world.store(), &machine(name), usize::MAX).expect("it can be read");
+    events_of(world, &machine(name))
+}
+
+/// The events of an actor, in order.
+pub fn events_of(world: &TestWorld, id: &ActorId) -> Vec<What> {
+    let history = log::of(world.store(), id, usize::MAX).expect("it can be read");
     history.events.into_iter().map(|(_, event)| event.what).collect()
 }
 

@@ -57,7 +57,7 @@ pub use log::Cursor;
 pub use plan::{DestroyPlan, PlanId, plan_destroy};
 pub use recurring::{Missed, Recurring, RecurringError, Rung};
 pub use row::{DESTROYING, Row, RowRecord, RowView, Value};
-pub use status::Status;
+pub use status::{Mark, Status};
 pub use store::{Fence, Position, Store, StoreFigures};
 pub use time::Timestamp;
 pub use turn::{Letter, Turn};

@@ -2,6 +2,17 @@
 
 use std::fmt::Debug;
 
+/// What a status means for the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// An actor that has it holds something in the outside world.
+    Holds,
+    /// Somebody pays while an actor has it.
+    Billable,
+    /// It is an end in itself: nothing follows, and nothing has to.
+    Terminal,
+}
+
 /// A status of an actor, with its row in the table of the lifecycle.
 ///
 /// The runtime compares the status before and after every turn: a transition that the table
@@ -18,14 +29,23 @@ pub trait Status: Copy + Eq + Debug + 'static {
     /// terminal.
     fn next(self) -> &'static [Self];
 
+    /// What it means for the world.
+    fn marks(self) -> &'static [Mark];
+
     /// Whether an actor with this status holds something in the outside world.
-    fn holds_resources(self) -> bool;
+    fn holds_resources(self) -> bool {
+        self.marks().contains(&Mark::Holds)
+    }
 
     /// Whether somebody pays while an actor has this status.
-    fn is_billable(self) -> bool;
+    fn is_billable(self) -> bool {
+        self.marks().contains(&Mark::Billable)
+    }
 
     /// Whether it is an end in itself: nothing follows, and nothing has to.
-    fn is_terminal(self) -> bool;
+    fn is_terminal(self) -> bool {
+        self.marks().contains(&Mark::Terminal)
+    }
 
     /// Whether `to` may follow; the same status always may.
     fn may_become(self, to: Self) -> bool {
@@ -42,6 +62,14 @@ pub trait Status: Copy + Eq + Debug + 'static {
 ///
 /// What it makes derives `serde`'s traits: the crate that uses it depends on `serde` with its
 /// feature `derive`.
+///
+/// Another mark does not compile:
+///
+/// ```compile_fail
+/// sexton_core::lifecycle! {
+///     enum Lamp { /** Dark. */ Dark = "dark" [hold] => [] }
+/// }
+/// ```
 ///
 /// # Example
 ///
@@ -92,23 +120,10 @@ macro_rules! lifecycle {
                 match self { $( Self::$status => &[$(Self::$next),*] ),+ }
             }
 
-            fn holds_resources(self) -> bool {
-                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
-                marks.contains(&"holds")
-            }
-
-            fn is_billable(self) -> bool {
-                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
-                marks.contains(&"billable")
-            }
-
-            fn is_terminal(self) -> bool {
-                let marks: &[&str] = match self { $( Self::$status => &[$(stringify!($mark)),*] ),+ };
-                marks.contains(&"terminal")
+            fn marks(self) -> &'static [$crate::Mark] {
+                match self { $( Self::$status => &[$($crate::lifecycle_mark!($mark)),*] ),+ }
             }
         }
-
-        $( $( $crate::lifecycle_mark!($mark); )* )+
     };
 }
 
@@ -116,7 +131,13 @@ macro_rules! lifecycle {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! lifecycle_mark {
-    (holds) => {};
-    (billable) => {};
-    (terminal) => {};
+    (holds) => {
+        $crate::Mark::Holds
+    };
+    (billable) => {
+        $crate::Mark::Billable
+    };
+    (terminal) => {
+        $crate::Mark::Terminal
+    };
 }

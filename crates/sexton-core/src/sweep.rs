@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actor::{Actor, Handler, Handlers, Kinds, Message};
 use crate::destroy::Entry;
 use crate::error::{Error, ErrorKind, Refusal};
@@ -22,7 +24,6 @@ use crate::row::{Row, RowView};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::turn::{Letter, Turn};
-use serde::{Deserialize, Serialize};
 
 /// The most rows that one pass examines. Chosen: a pass stays in the milliseconds, and the
 /// cursor brings the next pass to the rest.
@@ -67,7 +68,7 @@ pub trait Sweep {
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] passes over this item, and over no other.
+    /// A [`Refusal`] passes over this item, which is counted, and over no other.
     fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal>;
 }
 
@@ -209,7 +210,7 @@ pub fn plan(
             plan.examined += u64::try_from(page.examined).unwrap_or(0);
             plan.failed += u64::try_from(page.unread).unwrap_or(0);
             left -= page.examined;
-            let is_quiet = page.rows.is_empty();
+            let is_quiet = page.rows.is_empty() && page.unread == 0;
             quiet_until = quiet_until.filter(|_| is_quiet).map(|at| at.min(page.quiet_until));
             for (Cursor(key), row) in page.rows {
                 select(sweep, state, (&row, &look), &mut plan);

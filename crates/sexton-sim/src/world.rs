@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sexton::key::Key;
 use sexton::sweep::{self, Pass, Plan, Sweep, Sweeper};
 use sexton::{
     ActorId, Answer, Batch, Call, EffectId, Engine, Error, ErrorKind, Kinds, Limits, Owed, Part,
@@ -98,6 +99,8 @@ struct Scheduled {
     sweep: Box<dyn Sweep>,
     id: ActorId,
     next_at: Timestamp,
+    /// What the keys of the rows in its scope begin with.
+    scope: Vec<Key>,
     /// Until then nothing is found if nothing of its scope is written; looking at hundreds of
     /// rows every five minutes of months would be most of a replay.
     quiet_until: Option<Timestamp>,
@@ -192,7 +195,8 @@ impl<O: Outside> World<O> {
             self.request(&id, request)?;
             next_at
         };
-        self.sweeps.push(Scheduled { sweep, id, next_at, quiet_until: None });
+        let scope = sweep.scope().iter().map(|of| key::rows(of.0, of.1)).collect();
+        self.sweeps.push(Scheduled { sweep, id, next_at, scope, quiet_until: None });
         Ok(())
     }
 
@@ -367,13 +371,10 @@ impl<O: Outside> World<O> {
 
     /// A row that is put may be one that a sweep looks for.
     fn note_rows(&mut self, batch: &Batch) {
-        let all_rows = key::all_rows();
-        for write in batch.writes.iter().filter(|write| write.key.starts_with(&all_rows)) {
-            for it in self.sweeps.iter_mut().filter(|it| it.quiet_until.is_some()) {
-                let is_in = |of: &(&str, &str)| write.key.starts_with(&key::rows(of.0, of.1));
-                if it.sweep.scope().iter().any(is_in) {
-                    it.quiet_until = None;
-                }
+        for it in self.sweeps.iter_mut().filter(|it| it.quiet_until.is_some()) {
+            let is_in = |key: &Key| it.scope.iter().any(|rows| key.starts_with(rows));
+            if batch.writes.iter().any(|write| is_in(&write.key)) {
+                it.quiet_until = None;
             }
         }
     }

@@ -31,21 +31,7 @@ fn forget_everything(fleet: &mut Fleet) {
 }
 
 #[test]
-fn deadlines_alone_bring_everything_to_its_end() {
-    let mut fleet = Fleet::new().without_sweeps();
-    forget_everything(&mut fleet);
-    fleet.assert_nothing_left();
-}
-
-#[test]
-fn sweeps_alone_bring_everything_to_its_end() {
-    let mut fleet = Fleet::new().without_alarms();
-    forget_everything(&mut fleet);
-    fleet.assert_nothing_left();
-}
-
-#[test]
-fn both_together_do_so_too_wherever_the_control_plane_is_killed() {
+fn either_net_brings_everything_to_its_end_and_both_do_wherever_the_process_is_killed() {
     every_way(|fleet| {
         forget_everything(fleet);
         fleet.assert_nothing_left();
