@@ -15,7 +15,6 @@
 
 pub mod policy;
 mod caller;
-mod fault;
 pub mod placement;
 mod due;
 mod owner;
@@ -32,7 +31,6 @@ mod tests;
 
 pub use caller::{Caller, Role, Tenure};
 pub use due::Expire;
-pub use fault::Fault;
 pub use node::{
     AgentDown, AgentUp, Claim, Drain, Heartbeat, Lost, Machine, Node, NodeAnswer, NodeClass,
     NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus, NodeTerms, Ready, Unclaim,

@@ -24,7 +24,6 @@ use sexton_core::{
 
 use crate::caller::Tenure;
 use crate::due::{self, Expire};
-use crate::fault::Fault;
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, NodeNews, Phase, Place};
 
@@ -90,8 +89,6 @@ pub struct Node {
     active_at: Timestamp,
     /// Why it is in error.
     why: Option<String>,
-    /// The class of what its provider could not do.
-    fault: Option<Fault>,
     /// The workspaces that lie on it, by name.
     seats: BTreeMap<String, Seat>,
     /// What waits for a place, oldest first.
@@ -114,7 +111,7 @@ impl Node {
         }
         let Some(owner) = owner_of(turn) else { return };
         let node = turn.id().name().to_owned();
-        turn.send::<Owner, _>(&owner, &NodeNews { node, phase, load: None });
+        turn.send::<Owner, _>(&owner, &NodeNews { node, phase });
     }
 
     /// Begins its destruction; whoever has or wants a place here is told at once.
@@ -171,7 +168,6 @@ impl Actor for Node {
             unused_since: Some(now),
             active_at: now,
             why: None,
-            fault: None,
             seats: BTreeMap::new(),
             queue: VecDeque::new(),
             claim: None,
@@ -232,7 +228,6 @@ impl Actor for Node {
             }
             (NodeEffect::Create { .. }, Outcome::Failed(failure)) => {
                 let why = format!("failed: {}", failure.class);
-                self.fault = Some(Fault::of(&failure));
                 if self.init.spec.tenure == Tenure::External {
                     self.go(&why, "provider", turn);
                 } else if self.status.may_become(NodeStatus::Error) {

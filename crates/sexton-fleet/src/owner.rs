@@ -204,7 +204,7 @@ impl Owner {
         if let Some(held) = self.nodes.remove(node) {
             for (workspace, task) in held.seats {
                 if let Some(task) = task {
-                    let not_placed = NotPlaced { workspace, why: why.to_owned(), fault: None };
+                    let not_placed = NotPlaced { workspace, why: why.to_owned() };
                     turn.send::<TaskRunner, _>(&task, &not_placed);
                 }
             }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Message};
 
 use crate::caller::Tenure;
-use crate::fault::Fault;
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
 
 /// Where somebody wants a workspace.
@@ -92,8 +91,6 @@ pub struct NotPlaced {
     pub workspace: String,
     /// Why.
     pub why: String,
-    /// The class of what went wrong, if something did.
-    pub fault: Option<Fault>,
 }
 
 impl Message for NotPlaced {
@@ -108,8 +105,6 @@ pub struct Vacated {
     pub workspace: String,
     /// Why.
     pub why: String,
-    /// The class of what went wrong, if something did.
-    pub fault: Option<Fault>,
 }
 
 impl Message for Vacated {
@@ -142,88 +137,16 @@ pub enum Phase {
     Closed,
 }
 
-/// How busy a machine is, as its agent measured it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Load {
-    /// Of its processors, in percent.
-    pub cpu: u8,
-    /// Of its memory, in percent.
-    pub memory: u8,
-}
-
-/// From a managed node to its owner: its phase changed, or its load did.
+/// From a managed node to its owner: its phase changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeNews {
     /// The node.
     pub node: String,
     /// Its phase.
     pub phase: Phase,
-    /// Its load, once the agent has said it.
-    pub load: Option<Load>,
 }
 
 impl Message for NodeNews {
     const NAME: &'static str = "node_news";
-    type Reply = ();
-}
-
-/// To a workspace: begin a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartSession {
-    /// Its name, never used before.
-    pub session: String,
-    /// The task that it is for, which is told how it goes; `None` is for the owner himself.
-    pub task: Option<ActorId>,
-}
-
-impl Message for StartSession {
-    const NAME: &'static str = "start_session";
-    type Reply = ();
-}
-
-/// From a workspace to a task: its session runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionStarted {
-    /// The workspace.
-    pub workspace: String,
-    /// The session.
-    pub session: String,
-}
-
-impl Message for SessionStarted {
-    const NAME: &'static str = "session_started";
-    type Reply = ();
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SessionEnd {
-    /// It did what it was for.
-    Finished,
-    /// It did not.
-    Failed {
-        /// The class of the failure.
-        class: String,
-    },
-    /// Nothing is known of it any more.
-    Lost {
-        /// Why.
-        why: String,
-    },
-}
-
-/// From a workspace to a task: its session ended, or never began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionEnded {
-    /// The workspace.
-    pub workspace: String,
-    /// The session.
-    pub session: String,
-    /// How.
-    pub end: SessionEnd,
-}
-
-impl Message for SessionEnded {
-    const NAME: &'static str = "session_ended";
     type Reply = ();
 }

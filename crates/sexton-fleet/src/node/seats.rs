@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Gone, Handler, Message, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
-use crate::fault::Fault;
 use crate::owner::Owner;
 use crate::placement::{Leave, NotPlaced, Phase, Place, Placed, Vacated};
 use crate::task::TaskRunner;
@@ -135,15 +134,14 @@ impl Node {
 
     /// Nobody gets a place here any more: tells all who wait and all who sit.
     pub(super) fn dismiss(&mut self, why: &str, turn: &mut Turn<Self>) {
-        let fault = self.fault;
         for place in std::mem::take(&mut self.queue) {
-            not_placed(&place.workspace, place.task.as_ref(), (why, fault), turn);
+            not_placed(&place.workspace, (place.task.as_ref(), why), turn);
         }
         for (workspace, seat) in &mut self.seats {
             if seat.state == SeatState::Active {
                 seat.state = SeatState::Leaving;
                 if seat.task.is_some() {
-                    not_placed(workspace, seat.task.as_ref(), (why, fault), turn);
+                    not_placed(workspace, (seat.task.as_ref(), why), turn);
                 }
             }
         }
@@ -162,14 +160,9 @@ impl Node {
     }
 }
 
-fn not_placed(
-    workspace: &str,
-    task: Option<&ActorId>,
-    of: (&str, Option<Fault>),
-    turn: &mut Turn<Node>,
-) {
-    let (why, fault) = of;
-    let message = NotPlaced { workspace: workspace.to_owned(), why: why.to_owned(), fault };
+fn not_placed(workspace: &str, to: (Option<&ActorId>, &str), turn: &mut Turn<Node>) {
+    let (task, why) = to;
+    let message = NotPlaced { workspace: workspace.to_owned(), why: why.to_owned() };
     match (task, owner_of(turn)) {
         (Some(task), _) => turn.send::<TaskRunner, _>(task, &message),
         (None, Some(owner)) => turn.send::<Owner, _>(&owner, &message),
@@ -180,7 +173,7 @@ fn not_placed(
 /// The owner hears of each of his workspaces that is gone, a task of one that it still wanted.
 fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
     let (seat, why) = of;
-    let message = Vacated { workspace: workspace.to_owned(), why: why.to_owned(), fault: None };
+    let message = Vacated { workspace: workspace.to_owned(), why: why.to_owned() };
     match (&seat.task, owner_of(turn)) {
         (Some(task), _) if seat.state == SeatState::Active => {
             turn.send::<TaskRunner, _>(task, &message);
@@ -205,7 +198,7 @@ impl Handler<Place> for Node {
         };
         if is_closed {
             let why = format!("the node is {}", self.status.name());
-            not_placed(&message.workspace, message.task.as_ref(), (&why, self.fault), turn);
+            not_placed(&message.workspace, (message.task.as_ref(), &why), turn);
             return Ok(());
         }
         self.queue.push_back(message);
@@ -281,8 +274,7 @@ impl Handler<Drain> for Node {
             self.course = Course::Draining;
             self.tell_owner(Phase::Closed, turn);
             for place in std::mem::take(&mut self.queue) {
-                let why = ("the node drains", None);
-                not_placed(&place.workspace, place.task.as_ref(), why, turn);
+                not_placed(&place.workspace, (place.task.as_ref(), "the node drains"), turn);
             }
         }
         Ok(())
