@@ -265,7 +265,9 @@ fn a_row_that_cannot_be_read_is_counted_and_no_reason_to_rest() {
     let (shard, fence) = fence.expect("every shard has one");
     let (epoch, expected, order) = (fence.epoch, fence.sequence, fence.order + 1);
     let writes = vec![Write { key: key::row(&id, "running"), value: Some(b"bent".to_vec()) }];
-    store.submit(Batch { shard, epoch, expected, at: now, order, writes, events: Vec::new() }).unwrap();
+    store
+        .submit(Batch { shard, epoch, expected, at: now, order, writes, events: Vec::new() })
+        .unwrap();
     let plan = plan(&Census { limit: 100 }, &fresh(now), now, store.as_ref()).unwrap();
     assert_eq!((plan.examined, plan.failed, plan.asks.len()), (1, 1, 0));
     assert_eq!(plan.quiet_until, None);
