@@ -61,6 +61,8 @@ fn one_that_still_stops_comes_back_when_it_has_and_an_end_takes_that_back() {
     stop_for(&mut fleet, "deleted");
     fleet.run(1);
     reopen(&mut fleet).unwrap();
+    fleet.run(1);
+    assert_eq!(fleet.status(W), "stopping");
     stop_for(&mut fleet, "cancelled");
     fleet.run(HOUR);
     assert_eq!(fleet.why(W), "cancelled");

@@ -16,6 +16,9 @@ use super::commands::Returning;
 use super::{Workspace, WorkspaceStatus};
 
 /// Makes a workspace run again that had been ended; granted if its node has a place.
+///
+/// An end that its owner is told before he has heard of the reopening is of the time before, and
+/// changes nothing: whoever reopens waits until that has arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reopen {
     /// Who asks.
