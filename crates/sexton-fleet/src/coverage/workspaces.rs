@@ -16,7 +16,7 @@ use crate::session::{
 use crate::sweeps;
 use crate::task::{Step, TaskRunner};
 use crate::workspace::{
-    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Recover, Restart, Seated,
+    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Recover, Reopen, Restart, Seated,
     SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceEnd, WorkspaceInit, WorkspaceTerms,
 };
 
@@ -87,11 +87,17 @@ fn commanded(model: Model<Workspace>) -> Model<Workspace> {
     model
         .message::<End>(|_| {
             let destroy = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
-            [WorkspaceEnd::Stop, destroy].map(|end| End { end }).into()
+            let stop_for = WorkspaceEnd::StopFor { why: "completed".to_owned() };
+            [WorkspaceEnd::Stop, stop_for, destroy].map(|end| End { end }).into()
         })
         .message::<Touch>(|_| vec![Touch { caller: caller() }])
         .message::<Restart>(|seen| {
             if seen.state().n_made() < 2 { vec![Restart { caller: caller() }] } else { Vec::new() }
+        })
+        .message::<Reopen>(|seen| {
+            let tenures = [Tenure::Managed, Tenure::External];
+            let of = |tenure| Reopen { caller: caller(), tenure };
+            if seen.state().n_made() < 2 { tenures.map(of).into() } else { Vec::new() }
         })
         .message::<Sleep>(|_| vec![Sleep { caller: caller() }])
         .message::<Wake>(|_| vec![Wake { caller: caller() }])

@@ -206,6 +206,7 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         told::<Workspace, _>(|| Seated),
         told::<Workspace, _>(|| NotSeated { why: text() }),
         said::<Workspace, _>(|caller| Restart { caller }),
+        said::<Workspace, _>(|caller| Reopen { caller, tenure: Tenure::Managed }),
         said::<Workspace, _>(|caller| Sleep { caller }),
         said::<Workspace, _>(|caller| Wake { caller }),
         said::<Workspace, _>(|caller| Recover { caller }),

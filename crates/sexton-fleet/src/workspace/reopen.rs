@@ -35,6 +35,11 @@ impl Message for Reopen {
 impl Workspace {
     fn want(&mut self, tenure: Tenure, turn: &mut Turn<Self>) {
         self.wanted = Some(tenure);
+        if tenure == Tenure::Managed {
+            // Whoever kept its end for himself gives it up with this, granted or not: waiting for
+            // an answer that may not come, it is bounded.
+            self.init.tenure = tenure;
+        }
         if let Ok(owner) = ActorId::new(Owner::KIND, &self.init.owner) {
             let (node, workspace) = (self.init.node.id.name(), turn.id().name());
             let (node, workspace) = (node.to_owned(), workspace.to_owned());
