@@ -91,7 +91,7 @@ fn fleet_for(stuck: &Stuck) -> Fleet {
     let nodes_per_owner_max = if stuck.step == "waiting_for_capacity" { 0 } else { 10 };
     // The workspace's own bound is later here, so that it is the task's that is seen.
     let workspace_creating_timeout = Duration::from_secs(2 * 60 * 60);
-    let policy = Policy { nodes_per_owner_max, workspace_creating_timeout, ..Policy::default() };
+    let policy = Policy { workspace_creating_timeout, nodes_per_owner_max, ..Policy::default() };
     Fleet::with(policy, None)
 }
 

@@ -232,7 +232,7 @@ fn each_kind_by_itself() {
         let me = ActorRef { id: id(&who), incarnation: 1 };
         fleet.refuse(Some(Box::new(move |owed, release| {
             let failure = Failure { class: "auth".to_owned(), message: "no".to_owned() };
-            (release && is_release(&me, owed)).then(|| Answer::Permanent(failure))
+            (release && is_release(&me, owed)).then_some(Answer::Permanent(failure))
         })));
         fleet.destroy(&who);
         fleet.run(HOUR);
@@ -396,7 +396,8 @@ fn leak_17_a_restart_cancels_the_deletion() {
     // it, and minutes later the timer deleted it. The other way round both had happened, too.
     //
     // Seen to fail: a restart that is under way does not put off the deletion.
-    let reaches: [(fn(&mut Fleet), bool); 2] = [
+    type Reach = (fn(&mut Fleet), bool);
+    let reaches: [Reach; 2] = [
         (
             |fleet| {
                 workspace_that_stays(fleet);

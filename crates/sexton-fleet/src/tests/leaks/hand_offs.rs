@@ -25,7 +25,10 @@ const N: &str = "node/n";
 
 /// How something is left, and to which net alone.
 type Way = (&'static str, fn(&mut Fleet));
-const NETS: [(&str, fn(Fleet) -> Fleet); 2] =
+/// A net by its name, and a fleet that has no other.
+type OnlyNet = (&'static str, fn(Fleet) -> Fleet);
+
+const NETS: [OnlyNet; 2] =
     [("sweeps", Fleet::without_alarms), ("deadlines", Fleet::without_sweeps)];
 
 /// Brings it there with both nets, and leaves the rest to each of them alone.
@@ -273,7 +276,7 @@ fn leak_04_a_crash_in_a_destruction_goes_on_with_it() {
             }
             fleet.run(10 * MINUTE);
             for who in [N, W, "session/s", "town/t", "container/t/1", "sandbox/s"] {
-                assert_eq!(fleet.why(who).is_empty(), false, "{who}");
+                assert!(!fleet.why(who).is_empty(), "{who}");
             }
             fleet.assert_nothing_left();
             fleet.assert_no_town_left();
