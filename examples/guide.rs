@@ -23,7 +23,7 @@ use sexton_store::MemoryStore;
 /// How long a preview stays that nobody forks.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// How long any preview stays.
-pub const LIFE: Duration = Duration::from_secs(24 * 3_600);
+pub const LIFE: Duration = Duration::from_secs(4 * 3_600);
 
 /// How a turn ends that answers nothing.
 pub type Taken = Result<(), Refusal>;
