@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton::{Answer, ErrorKind, Limits};
+use sexton::{Answer, Call, ErrorKind, Limits, Request};
 use sexton_store::MemoryStore;
 use sexton_tests::{
-    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, MENDED_AT, TestWorld, answer, assert_audit, call,
-    create, destroy, done, effect_of, end, failure, is_buried, machine, n_dead_letters, open,
-    open_with, pass, snapshot, state, status, told, transient, was_stalled, world, world_with,
+    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, MENDED_AT, Machine, News, TestWorld, answer, ask,
+    assert_audit, call, create, destroy, done, effect_of, end, failure, is_buried, machine,
+    n_dead_letters, open, open_with, pass, snapshot, state, status, told, transient, was_stalled,
+    world, world_with,
 };
 
 /// G6 and G7; broken once by burying without waiting for children, by letting `be_born` pass over
@@ -38,6 +39,34 @@ mod destruction {
         pass(&mut world, 100_000);
         assert!(is_buried(&world, "a"));
         assert_eq!(status(&world, "a"), "none");
+        assert_audit(store.as_ref());
+    }
+
+    #[test]
+    fn news_that_comes_too_late_changes_nothing_and_is_kept() {
+        // Seen to fail: late news is answered and not written down.
+        let (mut world, store) = world();
+        create(&mut world, "a").unwrap();
+        world.outside().silent.insert("a".to_owned());
+        let tell = |world: &mut TestWorld| {
+            ask(world, &machine("a"), |reply| {
+                Request::Call(Call::new::<Machine, News>(News, reply))
+            })
+        };
+        tell(&mut world).unwrap();
+        world.request(&machine("a"), end()).unwrap();
+        pass(&mut world, 1);
+        assert_eq!(status(&world, "a"), "destroying");
+        assert_eq!(tell(&mut world).unwrap_err().kind(), ErrorKind::Destroyed);
+        assert_eq!(n_dead_letters(&world, "a"), 1);
+        let release = effect_of("a", 1, 2);
+        assert!(answer(&mut world, store.as_ref(), &release, done()));
+        pass(&mut world, 1);
+        assert!(is_buried(&world, "a"));
+        tell(&mut world).unwrap_err();
+        assert_eq!(n_dead_letters(&world, "a"), 2);
+        assert!(call(&mut world, "a", Do::Nothing).is_err());
+        assert_eq!(n_dead_letters(&world, "a"), 2, "a call of somebody who waits is only answered");
         assert_audit(store.as_ref());
     }
 

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton::sweep::{Look, Sweep, Sweeper, plan, sweeper};
+use sexton::sweep::{Apply, Look, Plan, Sweep, Sweeper, plan, sweeper};
 use sexton::{
-    Batch, Entry, Error, ErrorKind, Letter, Refusal, RowView, Store, Timestamp, What, Write, key,
-    query,
+    Batch, Call, Entry, Error, ErrorKind, Letter, Refusal, Request, RowView, Store, Timestamp,
+    What, Write, key, query,
 };
 use sexton_store::MemoryStore;
 use sexton_tests::{
-    Do, Machine, TestWorld, call, create, destroy, events_of, machine, n_dead_letters, open, pass,
-    world,
+    Do, Habit, Machine, TestWorld, ask, call, create, destroy, events_of, machine, n_dead_letters,
+    open, pass, status, world,
 };
 
 /// Asks every running machine to count, so that the counts show who was asked how often.
@@ -85,6 +85,70 @@ fn who_was_asked_is_left_alone_for_its_back_off() {
     assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 1]);
     pass(&mut world, 300);
     assert_eq!(counts(&mut world), [2, 2, 2, 0, 2, 2]);
+}
+
+/// Switches machines that run off, and those that are off on.
+struct Flip;
+
+impl Sweep for Flip {
+    fn name(&self) -> &'static str {
+        "flip"
+    }
+
+    fn limit(&self) -> usize {
+        9
+    }
+
+    fn scope(&self) -> &[(&'static str, &'static str)] {
+        &[("machine", "running"), ("machine", "stopped")]
+    }
+
+    fn select(&self, row: &RowView, _look: &Look<'_>) -> Result<Option<String>, Error> {
+        Ok(Some(row.status.clone()))
+    }
+
+    fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal> {
+        let message = if why == "running" { Do::Stop } else { Do::Start };
+        Letter::new::<Machine, Do>(&row.id, &message)
+    }
+}
+
+#[test]
+fn who_did_what_he_was_asked_does_not_rest() {
+    // Seen to fail: whoever was asked rests for the back-off, whatever he did.
+    let (mut world, _) = world();
+    create(&mut world, "a").unwrap();
+    world.add_sweep(Box::new(Flip)).unwrap();
+    for expected in ["stopped", "running", "stopped"] {
+        pass(&mut world, 300);
+        assert_eq!(status(&world, "a"), expected);
+        // Its deadline must not be what ends it here.
+        call(&mut world, "a", Do::Habit(Habit::Refuses)).unwrap();
+    }
+}
+
+#[test]
+fn a_reviewed_plan_is_applied_as_it_stands_and_not_beyond_the_limit() {
+    let (mut world, _) = swept(3);
+    pass(&mut world, 1);
+    let state = |world: &TestWorld| {
+        query::state::<Sweeper>(world.store(), &sweeper("census").unwrap()).unwrap().unwrap()
+    };
+    let planned = plan(&Census { limit: 3 }, &state(&world), world.now(), world.store()).unwrap();
+    assert_eq!(planned.asks.len(), 3);
+    let two = Plan { asks: planned.asks[1..].to_vec(), ..planned.clone() };
+    create(&mut world, "a0").unwrap();
+    let apply = Apply::of(two.clone(), &Census { limit: 3 }).unwrap();
+    ask(&mut world, &sweeper("census").unwrap(), |reply| {
+        Request::Call(Call::new::<Sweeper, Apply>(apply, reply))
+    })
+    .unwrap();
+    assert_eq!(counts(&mut world), [0, 1, 1, 0, 0, 0], "these two, and nobody who came later");
+    assert_eq!((state(&world).passes, state(&world).asks), (0, 2));
+    pass(&mut world, 300);
+    assert_eq!(counts(&mut world), [1, 1, 1, 0, 1, 0], "who was asked rests");
+    let error = Apply::of(planned, &Census { limit: 2 }).unwrap_err();
+    assert_eq!(error.to_string(), "the plan asks 3, and a pass of census asks at most 2");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use sexton_sim::{Outside, World, WorldError};
 use sexton_store::MemoryStore;
 
 pub use self::machine::{
-    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, Habit, MENDED_AT, Machine, Power, STOPPED_TTL,
+    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, Habit, MENDED_AT, Machine, News, Power, STOPPED_TTL,
     WITHOUT_DEADLINES, WITHOUT_ROW,
 };
 

@@ -101,7 +101,7 @@ impl Actor for Machine {
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<Do>();
+        on.message::<Do>().message::<News>();
     }
 
     fn status(&self) -> Power {
@@ -282,5 +282,22 @@ impl Handler<Do> for Machine {
             Do::Say(bytes) => turn.event("noise", "x".repeat(bytes)),
         }
         Ok(self.count)
+    }
+}
+
+/// News from outside: it is counted, and kept where it comes too late.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct News;
+
+impl Message for News {
+    const NAME: &'static str = "news";
+    const IS_NEWS: bool = true;
+    type Reply = ();
+}
+
+impl Handler<News> for Machine {
+    fn handle(&mut self, _message: News, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        self.count += 1;
+        Ok(())
     }
 }

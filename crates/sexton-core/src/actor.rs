@@ -145,6 +145,10 @@ pub trait Actor: Sized + Serialize + DeserializeOwned + 'static {
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// Its name in inboxes and events; never changes while a mail may lie somewhere.
     const NAME: &'static str;
+    /// Whether a call of it that comes too late leaves a dead letter, as a mail does: the actor is
+    /// being destroyed, or has a tombstone. For news from outside, such as "your machine is
+    /// ready", of which somebody will ask where it went; a caller is told in any case.
+    const IS_NEWS: bool = false;
     /// What a caller gets back.
     type Reply: Send + 'static;
 }

@@ -86,6 +86,7 @@ impl fmt::Debug for Turned {
 /// A call with its message and its caller, without their types.
 pub struct Call {
     name: &'static str,
+    is_news: bool,
     call: Box<dyn AnyCall>,
 }
 
@@ -130,7 +131,7 @@ impl Call {
     pub fn new<A: Handler<M>, M: Message>(message: M, reply: Reply<M::Reply>) -> Self {
         let call =
             TypedCall::<A, M> { message: Some(message), value: None, reply, actor: PhantomData };
-        Self { name: M::NAME, call: Box::new(call) }
+        Self { name: M::NAME, is_news: M::IS_NEWS, call: Box::new(call) }
     }
 }
 

@@ -5,9 +5,10 @@
 //! do not. What a sweep must remember (its cursor, whom it asked when) is the state of an actor
 //! of the kind `sweep`, so a pass is a turn: whole or absent, at its time also after a crash.
 //!
-//! Keeps G12: a pass asks at most `limit` items, an item that was asked and is still there leaves
-//! the front of the queue for `back_off`, and a row that cannot be read, looked at or asked is
-//! passed over and counted: it stops nobody else.
+//! Keeps G12: a pass asks at most `limit` items, an item that was asked in vain leaves the front of
+//! the queue for `back_off`, and a row that cannot be read, looked at or asked is passed over and
+//! counted: it stops nobody else. Asked in vain is whoever shows the same row as when it was asked;
+//! one whose row changed did something, and is looked at again like any other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub trait Sweep {
     /// The most items that one pass asks.
     fn limit(&self) -> usize;
 
-    /// How long an item that was asked is left alone.
+    /// How long an item that was asked is left alone while its row stays as it was.
     fn back_off(&self) -> Duration {
         Duration::from_secs(60 * 60)
     }
@@ -239,8 +240,11 @@ pub fn plan(
 
 fn select(sweep: &dyn Sweep, state: &Sweeper, at: (&RowView, &Look<'_>), plan: &mut Plan) {
     let (row, look) = at;
-    let is_resting =
-        state.asked.get(&row.id).is_some_and(|asked_at| *asked_at + sweep.back_off() > look.now);
+    let is_resting = state.asked.get(&row.id).is_some_and(|asked_at| {
+        // At the same instant the change may have come after the ask: it is asked once more.
+        let did_nothing = row.record.changed_at < *asked_at;
+        did_nothing && *asked_at + sweep.back_off() > look.now
+    });
     if is_resting {
         return;
     }
@@ -293,7 +297,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// A pass that asks what was planned.
+    /// A pass that asks what was planned, and nothing else.
     pub fn of(plan: Plan, next_at: Timestamp) -> Self {
         let asks = plan.asks.into_iter();
         Self {
@@ -310,6 +314,38 @@ impl Pass {
 
 impl Message for Pass {
     const NAME: &'static str = "pass";
+    type Reply = ();
+}
+
+/// A reviewed plan, applied exactly as it stands, before the pass that is due or instead of it.
+///
+/// Who is asked decides in its own turn, as in every pass: what changed since the review is seen
+/// there. The passes that follow go on from where they were.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Apply {
+    /// What to ask of whom.
+    pub asks: Vec<Letter>,
+}
+
+impl Apply {
+    /// What was planned.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if it is more than the sweep asks in a pass: keeps G12.
+    pub fn of(plan: Plan, sweep: &dyn Sweep) -> Result<Self, Error> {
+        let (n, limit) = (plan.asks.len(), sweep.limit());
+        if n > limit {
+            let name = sweep.name();
+            let message = format!("the plan asks {n}, and a pass of {name} asks at most {limit}");
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+        Ok(Self { asks: Pass::of(plan, Timestamp::ZERO).asks })
+    }
+}
+
+impl Message for Apply {
+    const NAME: &'static str = "apply";
     type Reply = ();
 }
 
@@ -335,7 +371,7 @@ impl Actor for Sweeper {
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<Pass>();
+        on.message::<Pass>().message::<Apply>();
     }
 
     fn status(&self) -> Self::Status {
@@ -347,27 +383,39 @@ impl Actor for Sweeper {
     }
 }
 
+impl Sweeper {
+    fn ask(&mut self, asks: Vec<Letter>, turn: &mut Turn<Self>) {
+        let (now, back_off) = (turn.now(), self.back_off);
+        self.asked.retain(|_, asked_at| *asked_at + back_off > now);
+        self.asks += u64::try_from(asks.len()).unwrap_or(u64::MAX);
+        for letter in asks {
+            self.asked.insert(letter.to.clone(), now);
+            turn.post(letter);
+        }
+    }
+}
+
 impl Handler<Pass> for Sweeper {
     fn handle(&mut self, message: Pass, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let (pass, now) = (message, turn.now());
-        if now < self.next_at {
+        let pass = message;
+        if turn.now() < self.next_at {
             return Err(Refusal::new(format!("the next pass is due at {}", self.next_at)));
         }
         self.back_off = pass.back_off.unwrap_or(self.back_off);
-        let back_off = self.back_off;
-        self.asked.retain(|_, asked_at| *asked_at + back_off > now);
-        let n_asks = pass.asks.len();
-        let Pass { examined, failed, .. } = &pass;
+        let (Pass { examined, failed, .. }, n_asks) = (&pass, pass.asks.len());
         turn.event("pass", format!("examined {examined}, asked {n_asks}, failed {failed}"));
-        for letter in pass.asks {
-            let to = &letter.to;
-            self.asked.insert(to.clone(), now);
-            turn.post(letter);
-        }
+        self.ask(pass.asks, turn);
         self.next_at = pass.next_at;
         self.cursor = pass.cursor;
         self.passes += 1;
-        self.asks += u64::try_from(n_asks).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+impl Handler<Apply> for Sweeper {
+    fn handle(&mut self, message: Apply, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        turn.event("applied", format!("asked {}", message.asks.len()));
+        self.ask(message.asks, turn);
         Ok(())
     }
 }

@@ -318,6 +318,28 @@ impl Host {
         self.sweep(name)?.pass().await
     }
 
+    /// Asks exactly what a reviewed plan says: of nobody else, and nothing else, whether or not a
+    /// pass is due, and also while sweeps are paused.
+    ///
+    /// Who is asked decides in its own turn by what is true then; whoever was saved meanwhile
+    /// refuses, and rests for the sweep's back-off.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_sweep`](Self::plan_sweep), and [`ErrorKind::Refused`] if the plan asks more than
+    /// a pass of this sweep may.
+    ///
+    /// # Cancel safety
+    ///
+    /// The plan is applied all the same.
+    ///
+    /// # Durability
+    ///
+    /// When it returns, every letter of the plan lies in its receiver's inbox for good.
+    pub async fn apply_sweep(&self, name: &str, plan: Plan) -> Result<(), Error> {
+        self.sweep(name)?.apply(plan).await
+    }
+
     fn sweep(&self, name: &str) -> Result<&SweepDesk, Error> {
         self.inner.sweeps.get(name).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("this host has no sweep named {name}"))

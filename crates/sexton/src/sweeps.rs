@@ -17,7 +17,7 @@ use crate::clock::{TIMER_MAX, rest, wait_for};
 use crate::handle::{CallError, Handle};
 use crate::mailbox::closed;
 use crate::shard::Shared;
-use crate::sweep::{self, Pass, Plan, Sweep, Sweeper};
+use crate::sweep::{self, Apply, Pass, Plan, Sweep, Sweeper};
 
 /// Commands that may wait for a sweep. Chosen: operators, not programs, send them.
 const COMMANDS_MAX: usize = 16;
@@ -54,6 +54,7 @@ enum Command {
     Nudge,
     Plan(oneshot::Sender<Result<Plan, Error>>),
     Pass(oneshot::Sender<Result<Plan, Error>>),
+    Apply(Plan, oneshot::Sender<Result<(), Error>>),
     Switch(Switch, oneshot::Sender<Result<(), Error>>),
 }
 
@@ -99,6 +100,10 @@ impl SweepDesk {
 
     pub(crate) async fn pass(&self) -> Result<Plan, Error> {
         self.command(Command::Pass).await
+    }
+
+    pub(crate) async fn apply(&self, plan: Plan) -> Result<(), Error> {
+        self.command(|reply| Command::Apply(plan, reply)).await
     }
 
     async fn command<T>(
@@ -151,6 +156,7 @@ pub(crate) async fn run(shared: Arc<Shared>, task: Task) {
             }
             Some(Command::Plan(reply)) => drop(reply.send(broom.plan().await)),
             Some(Command::Pass(reply)) => drop(reply.send(broom.pass().await)),
+            Some(Command::Apply(plan, reply)) => drop(reply.send(broom.apply(plan).await)),
         }
     }
 }
@@ -222,5 +228,12 @@ impl Broom {
         let pass = Pass::of(plan.clone(), self.now() + self.sweep.every());
         self.handle.call(pass).await.map_err(CallError::into_error)?;
         Ok(plan)
+    }
+
+    /// Asks what a plan says, in one turn of the sweeper.
+    async fn apply(&self, plan: Plan) -> Result<(), Error> {
+        let apply = Apply::of(plan, &*self.sweep)?;
+        drop(self.sweeper().await?);
+        self.handle.call(apply).await.map_err(CallError::into_error)
     }
 }

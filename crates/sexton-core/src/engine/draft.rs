@@ -120,6 +120,12 @@ impl Draft {
         };
         self.publish(&nobody, 0, what)
     }
+
+    /// Says that a call came for a life that is over.
+    pub(crate) fn late_news(&mut self, to: &ActorRef, news: (&str, &str)) -> Result<(), Error> {
+        let (message, why) = (news.0.to_owned(), news.1.to_owned());
+        self.publish(to, 0, What::DeadLetter { from: None, message, why })
+    }
 }
 
 fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {

@@ -107,16 +107,20 @@ impl Engine {
         id: &ActorId,
         call: Call,
     ) -> Result<Turned, Error> {
-        let Call { name, mut call } = call;
+        let Call { name, is_news, mut call } = call;
         let label = (id.clone(), name.to_owned());
         let mut slot = match self.checkout(now, store, id)? {
             Found::Alive(slot) if !slot.is_destroying() => slot,
             Found::Alive(slot) => {
+                let (life, answer) = (slot.me(), call.answer(Err(destroyed(id))));
                 self.checkin(slot);
-                return Ok(self.release_only(label, call.answer(Err(destroyed(id)))));
+                let late = is_news.then_some("it is being destroyed");
+                return self.too_late(now, label, (life, late, answer));
             }
-            Found::Buried(_) => {
-                return Ok(self.release_only(label, call.answer(Err(destroyed(id)))));
+            Found::Buried(tombstone) => {
+                let life = ActorRef { id: id.clone(), incarnation: tombstone.incarnation };
+                let answer = call.answer(Err(destroyed(id)));
+                return self.too_late(now, label, (life, is_news.then_some("destroyed"), answer));
             }
             Found::Nothing => {
                 return Ok(self.release_only(label, call.answer(Err(not_found(id)))));
@@ -137,6 +141,22 @@ impl Engine {
         });
         turned.releases.push(call.answer(result));
         self.checkin(slot);
+        Ok(turned)
+    }
+
+    /// A call for a life that is over: answered, and kept as a dead letter if that is to be.
+    fn too_late(
+        &mut self,
+        now: Timestamp,
+        label: (ActorId, String),
+        late: (ActorRef, Option<&str>, Release),
+    ) -> Result<Turned, Error> {
+        let (life, why, release) = late;
+        let Some(why) = why else { return Ok(self.release_only(label, release)) };
+        let mut draft = self.draft(&life.id, now);
+        draft.late_news(&life, (&label.1, why))?;
+        let mut turned = self.commit(draft, label);
+        turned.releases.push(release);
         Ok(turned)
     }
 

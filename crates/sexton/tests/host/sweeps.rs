@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton::sweep::{Look, Sweep};
+use sexton::sweep::{Look, Plan, Sweep};
 use sexton::{Error, ErrorKind, Host, Letter, Refusal, RowView};
 use sexton_store::MemoryStore;
 
@@ -94,13 +94,16 @@ async fn a_sweep_passes_at_its_time_within_its_limit_and_can_be_planned_and_paus
     let unknown = soon(stage.host.sweep_now("unknown")).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
 
-    stage.clock.advance(Duration::from_secs(60));
-    assert_eq!(soon(stage.host.plan_sweep("freshen")).await.unwrap(), plan);
+    stage.clock.advance(Duration::from_secs(1));
+    let one = Plan { asks: plan.asks[..1].to_vec(), ..plan.clone() };
+    soon(stage.host.apply_sweep("freshen", one)).await.unwrap();
+    until(async || fresh(&stage).await == 2).await;
+
+    stage.clock.advance(Duration::from_secs(59));
+    assert_eq!(soon(stage.host.plan_sweep("freshen")).await.unwrap().asks.len(), 2);
     assert_eq!(passes().await, 1);
     soon(stage.host.resume_sweeps()).await.unwrap();
     until(async || passes().await == 2).await;
-    until(async || fresh(&stage).await == 1).await;
-    stage.clock.advance(Duration::from_secs(60));
     until(async || fresh(&stage).await == 0).await;
 }
 
