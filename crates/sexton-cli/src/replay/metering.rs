@@ -1,0 +1,179 @@
+//! What the meters of sandboxes say, held against what the trace says, and why they differ.
+//!
+//! Three things of the log that know nothing of each other: the *intervals* that the meters
+//! closed are the fleet's time; the *word of the trace* (ready, ended), which the feed left there;
+//! and the *transitions*, which say when a sandbox ran. The causes are counted from the last two,
+//! so a meter that counts wrongly is a difference that no cause accounts for, and so is a
+//! sandbox that stops although the trace has not ended it.
+
+use std::collections::BTreeMap;
+
+use sexton::{ActorId, Event, Timestamp, What};
+use sexton_fleet::Interval;
+
+use crate::report::{Comparison, Reason};
+
+use super::feed::Said;
+use super::reckoning::{Sum, millis};
+
+/// How a sandbox stands in the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    /// Since when it is billed.
+    runs: Option<Timestamp>,
+    /// What the trace says.
+    word: Word,
+}
+
+/// What the trace says of a sandbox.
+#[derive(Clone, Copy, Debug, Default)]
+enum Word {
+    /// Nothing yet, in its present life.
+    #[default]
+    None,
+    /// It is ready; it does not run since then.
+    Waits(Timestamp),
+    /// It is ready, and has run.
+    Ready,
+    /// It ended then.
+    Ended(Timestamp),
+}
+
+/// All sandboxes of a log.
+#[derive(Debug, Default)]
+pub(super) struct Metering {
+    /// When the trace was over.
+    last: Timestamp,
+    courses: BTreeMap<String, Course>,
+    metered_ms: u64,
+    waited: Sum,
+    never: Sum,
+    early: Sum,
+    stopping: Sum,
+}
+
+impl Metering {
+    /// Nothing read yet, of a trace that was over at `last`.
+    pub(super) fn until(last: Timestamp) -> Self {
+        Self { last, ..Self::default() }
+    }
+
+    /// Keeps up with an event of a sandbox, or of the feed.
+    pub(super) fn take(&mut self, event: &Event) {
+        let at = event.at.min(self.last);
+        match &event.what {
+            What::Fact { name, text } if name == Said::NAME && event.actor.kind() == "trace" => {
+                if let Ok(said) = serde_json::from_str::<Said>(text) {
+                    self.said(&said, at);
+                }
+            }
+            What::Fact { name, text } if name == "interval" => {
+                if let Ok(interval) = serde_json::from_str::<Interval>(text) {
+                    let from = Timestamp::from_millis(interval.from_ms);
+                    let to = from + std::time::Duration::from_millis(interval.ms);
+                    self.metered_ms += millis(from.min(self.last), to.min(self.last));
+                }
+            }
+            What::Transition { from, to, .. } => match (is_billed(from), is_billed(to)) {
+                (false, true) => self.runs(&event.actor, at),
+                (true, false) => self.stops(&event.actor, at),
+                (true, true) | (false, false) => {}
+            },
+            What::Destroyed { .. } => {
+                self.stops(&event.actor, at);
+                if let Some(course) = self.courses.remove(event.actor.name()) {
+                    self.close(course, at);
+                }
+            }
+            What::Created { .. }
+            | What::Destroying { .. }
+            | What::Stalled { .. }
+            | What::DeadLetter { .. }
+            | What::Abandoned { .. }
+            | What::Fact { .. } => {}
+        }
+    }
+
+    fn said(&mut self, said: &Said, at: Timestamp) {
+        let course = self.courses.entry(said.sandbox.clone()).or_default();
+        let before = course.word;
+        match (&said.ended, before) {
+            (None, Word::None | Word::Ended(_)) => {
+                course.word = if course.runs.is_some() { Word::Ready } else { Word::Waits(at) };
+                self.early.add(course.runs.map_or(0, |since| millis(since, at)));
+            }
+            // Said again it is nothing new.
+            (None, Word::Waits(_) | Word::Ready) => {}
+            (Some(_), Word::Waits(since)) => {
+                course.word = Word::Ended(at);
+                self.never.add(millis(since, at));
+            }
+            (Some(_), Word::Ready) => course.word = Word::Ended(at),
+            // Ended before it was said to be ready: all of its time is before.
+            (Some(_), Word::None | Word::Ended(_)) => {
+                course.word = Word::Ended(at);
+                self.early.add(course.runs.map_or(0, |since| millis(since, at)));
+            }
+        }
+    }
+
+    fn runs(&mut self, sandbox: &ActorId, at: Timestamp) {
+        let course = self.courses.entry(sandbox.name().to_owned()).or_default();
+        course.runs = Some(at);
+        match course.word {
+            Word::Waits(since) => {
+                course.word = Word::Ready;
+                self.waited.add(millis(since, at));
+            }
+            // Woken: a life begins of which nothing was said yet.
+            Word::Ended(_) => course.word = Word::None,
+            Word::None | Word::Ready => {}
+        }
+    }
+
+    fn stops(&mut self, sandbox: &ActorId, at: Timestamp) {
+        let Some(course) = self.courses.get_mut(sandbox.name()) else { return };
+        let Some(since) = course.runs.take() else { return };
+        match course.word {
+            Word::Ended(over) => self.stopping.add(millis(over, at)),
+            Word::None => self.early.add(millis(since, at)),
+            // The trace has not ended it: nothing accounts for that.
+            Word::Ready | Word::Waits(_) => {}
+        }
+    }
+
+    fn close(&mut self, course: Course, at: Timestamp) {
+        if let Word::Waits(since) = course.word {
+            self.never.add(millis(since, at));
+        }
+    }
+
+    /// The comparison with the trace's own time, and how many it left open. What is open is
+    /// counted up to the end of the trace.
+    pub(super) fn finish(mut self, of_trace: (u64, u64)) -> Comparison {
+        let (trace_ms, open_at_end) = of_trace;
+        let last = self.last;
+        for course in std::mem::take(&mut self.courses).into_values() {
+            self.close(course, last);
+            if let Some(since) = course.runs {
+                self.metered_ms += millis(since, last);
+                match course.word {
+                    Word::Ended(over) => self.stopping.add(millis(over, last)),
+                    Word::None => self.early.add(millis(since, last)),
+                    Word::Ready | Word::Waits(_) => {}
+                }
+            }
+        }
+        let explained: Vec<Reason> = vec![
+            self.waited.cause("waited until it ran"),
+            self.never.cause("ended before it ran"),
+            self.early.beyond("ran before the trace had it ready"),
+            self.stopping.beyond("was still stopping when the trace had ended it"),
+        ];
+        Comparison::new((trace_ms, self.metered_ms), open_at_end, explained)
+    }
+}
+
+fn is_billed(status: &str) -> bool {
+    ["running", "migrating"].contains(&status)
+}
