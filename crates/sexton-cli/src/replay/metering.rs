@@ -33,8 +33,10 @@ enum Word {
     None,
     /// It is ready; it does not run since then.
     Waits(Timestamp),
-    /// It is ready, and has run.
+    /// It is ready, and runs.
     Ready,
+    /// It is ready, and ran until then.
+    Stopped(Timestamp),
     /// It ended then.
     Ended(Timestamp),
 }
@@ -95,33 +97,29 @@ impl Metering {
     }
 
     fn said(&mut self, said: &Said, at: Timestamp) {
-        let course = self.courses.entry(said.sandbox.clone()).or_default();
-        let before = course.word;
-        match (&said.ended, before) {
+        let name = said.sandbox.as_str();
+        let before = self.courses.get(name).copied().unwrap_or_default();
+        let word = match (&said.ended, before.word) {
             (None, Word::None | Word::Ended(_)) => {
-                course.word = if course.runs.is_some() { Word::Ready } else { Word::Waits(at) };
-                self.early.add(course.runs.map_or(0, |since| millis(since, at)));
+                self.beyond(before, at);
+                if before.runs.is_some() { Word::Ready } else { Word::Waits(at) }
             }
             // Said again it is nothing new.
-            (None, Word::Waits(_) | Word::Ready) => {}
-            (Some(_), Word::Waits(since)) => {
-                course.word = Word::Ended(at);
-                self.never.add(millis(since, at));
+            (None, Word::Waits(_) | Word::Ready | Word::Stopped(_)) => before.word,
+            (Some(_), _) => {
+                self.close(before, at);
+                self.beyond(before, at);
+                Word::Ended(at)
             }
-            (Some(_), Word::Ready) => course.word = Word::Ended(at),
-            // Ended before it was said to be ready: all of its time is before.
-            (Some(_), Word::None | Word::Ended(_)) => {
-                course.word = Word::Ended(at);
-                self.early.add(course.runs.map_or(0, |since| millis(since, at)));
-            }
-        }
+        };
+        self.courses.insert(name.to_owned(), Course { word, ..before });
     }
 
     fn runs(&mut self, sandbox: &ActorId, at: Timestamp) {
         let course = self.courses.entry(sandbox.name().to_owned()).or_default();
         course.runs = Some(at);
         match course.word {
-            Word::Waits(since) => {
+            Word::Waits(since) | Word::Stopped(since) => {
                 course.word = Word::Ready;
                 self.waited.add(millis(since, at));
             }
@@ -133,15 +131,27 @@ impl Metering {
 
     fn stops(&mut self, sandbox: &ActorId, at: Timestamp) {
         let Some(course) = self.courses.get_mut(sandbox.name()) else { return };
-        let Some(since) = course.runs.take() else { return };
+        let before = *course;
+        course.runs = None;
+        if let Word::Ready = before.word {
+            // If it runs again, it waited for that; if not, nothing accounts for it: the trace
+            // has not ended it.
+            course.word = Word::Stopped(at);
+        }
+        self.beyond(before, at);
+    }
+
+    /// Counts up to now what runs although the trace does not have it ready.
+    fn beyond(&mut self, course: Course, at: Timestamp) {
+        let Some(since) = course.runs else { return };
         match course.word {
-            Word::Ended(over) => self.stopping.add(millis(over, at)),
             Word::None => self.early.add(millis(since, at)),
-            // The trace has not ended it: nothing accounts for that.
-            Word::Ready | Word::Waits(_) => {}
+            Word::Ended(over) => self.stopping.add(millis(over, at)),
+            Word::Waits(_) | Word::Ready | Word::Stopped(_) => {}
         }
     }
 
+    /// Counts what was waited for in vain.
     fn close(&mut self, course: Course, at: Timestamp) {
         if let Word::Waits(since) = course.word {
             self.never.add(millis(since, at));
@@ -157,11 +167,7 @@ impl Metering {
             self.close(course, last);
             if let Some(since) = course.runs {
                 self.metered_ms += millis(since, last);
-                match course.word {
-                    Word::Ended(over) => self.stopping.add(millis(over, last)),
-                    Word::None => self.early.add(millis(since, last)),
-                    Word::Ready | Word::Waits(_) => {}
-                }
+                self.beyond(course, last);
             }
         }
         let explained: Vec<Reason> = vec![

@@ -15,22 +15,27 @@ impl Sandbox {
         self.status == SandboxStatus::Pooled
     }
 
-    /// Whether it runs and nothing else is under way: it can be hibernated.
+    /// Whether it runs and is meant to: it can be hibernated.
     pub fn can_hibernate(&self) -> bool {
-        self.status == SandboxStatus::Running && self.course == Course::Steady
+        self.status == SandboxStatus::Running
+            && matches!(self.course, Course::Steady | Course::Returning(_))
     }
 
-    /// Since when it sleeps, if it could be woken: nobody does so already, and nobody halted it.
+    /// Since when it sleeps or is being put to sleep, if it could be woken: nobody does so
+    /// already, and nobody halted it.
     pub fn asleep_since(&self) -> Option<Timestamp> {
-        let is_asleep = self.status == SandboxStatus::Hibernated && self.course == Course::Steady;
-        (is_asleep && !self.halted.is_halted).then_some(self.since)
+        let since = match (self.status, self.course) {
+            (SandboxStatus::Hibernated, Course::Steady) => Some(self.since),
+            (_, Course::Hibernating(at)) => Some(at),
+            (_, Course::Steady | Course::Returning(_) | Course::Waking(_)) => None,
+        };
+        since.filter(|_| !self.halted.is_halted)
     }
 
     /// Whether nobody means it to run: it sleeps, is being put to sleep, or has ended.
     pub fn is_given_up(&self) -> bool {
-        let is_waking = matches!(self.course, Course::Waking(_));
         self.status.is_terminal()
             || matches!(self.course, Course::Hibernating(_))
-            || (self.status == SandboxStatus::Hibernated && !is_waking)
+            || (self.status == SandboxStatus::Hibernated && self.course == Course::Steady)
     }
 }

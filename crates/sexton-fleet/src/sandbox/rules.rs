@@ -86,7 +86,7 @@ impl Sandbox {
         };
         match self.course {
             Course::Steady => {}
-            Course::Hibernating(at) => {
+            Course::Hibernating(at) | Course::Returning(at) => {
                 dues.push((at + terms.hibernating, SandboxDue::Hibernating));
             }
             Course::Waking(at) => dues.push((at + terms.waking, SandboxDue::Waking)),
