@@ -316,7 +316,8 @@ impl<'a> Replay<'a> {
         } else {
             sandboxes::Standing::default()
         };
-        let subject = Subject { row, part: &part, actor: &actor, node, is_asleep, session, standing };
+        let subject =
+            Subject { row, part: &part, actor: &actor, node, is_asleep, session, standing };
         let script = script(&subject).map_err(|refusal| {
             ReplayError::Input(format!("{}, line {}: {refusal}", row.file, row.line))
         })?;

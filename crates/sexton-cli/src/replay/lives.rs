@@ -365,11 +365,7 @@ impl Lives {
     }
 
     /// Whether a workspace has stopped, or does, and its node is there.
-    fn can_reopen(
-        &mut self,
-        store: &dyn Store,
-        of: (&ActorId, &Life),
-    ) -> Result<bool, Error> {
+    fn can_reopen(&mut self, store: &dyn Store, of: (&ActorId, &Life)) -> Result<bool, Error> {
         let (last, life) = of;
         let Some(workspace) = query::state::<Workspace>(store, last)? else { return Ok(false) };
         let is_same = workspace.owner() == life.owner

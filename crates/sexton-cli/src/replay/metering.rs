@@ -33,10 +33,8 @@ enum Word {
     None,
     /// It is ready; it does not run since then.
     Waits(Timestamp),
-    /// It is ready, and runs.
+    /// It is ready, and has run since.
     Ready,
-    /// It is ready, and ran until then.
-    Stopped(Timestamp),
     /// It ended then.
     Ended(Timestamp),
 }
@@ -78,11 +76,11 @@ impl Metering {
             }
             What::Transition { from, to, .. } => match (is_billed(from), is_billed(to)) {
                 (false, true) => self.runs(&event.actor, at),
-                (true, false) => self.stops(&event.actor, at),
+                (true, false) => self.stops((&event.actor, to), at),
                 (true, true) | (false, false) => {}
             },
             What::Destroyed { .. } => {
-                self.stops(&event.actor, at);
+                self.stops((&event.actor, ""), at);
                 if let Some(course) = self.courses.remove(event.actor.name()) {
                     self.close(course, at);
                 }
@@ -105,7 +103,7 @@ impl Metering {
                 if before.runs.is_some() { Word::Ready } else { Word::Waits(at) }
             }
             // Said again it is nothing new.
-            (None, Word::Waits(_) | Word::Ready | Word::Stopped(_)) => before.word,
+            (None, Word::Waits(_) | Word::Ready) => before.word,
             (Some(_), _) => {
                 self.close(before, at);
                 self.beyond(before, at);
@@ -119,7 +117,7 @@ impl Metering {
         let course = self.courses.entry(sandbox.name().to_owned()).or_default();
         course.runs = Some(at);
         match course.word {
-            Word::Waits(since) | Word::Stopped(since) => {
+            Word::Waits(since) => {
                 course.word = Word::Ready;
                 self.waited.add(millis(since, at));
             }
@@ -129,14 +127,15 @@ impl Metering {
         }
     }
 
-    fn stops(&mut self, sandbox: &ActorId, at: Timestamp) {
+    fn stops(&mut self, of: (&ActorId, &str), at: Timestamp) {
+        let (sandbox, to) = of;
         let Some(course) = self.courses.get_mut(sandbox.name()) else { return };
         let before = *course;
         course.runs = None;
-        if let Word::Ready = before.word {
-            // If it runs again, it waited for that; if not, nothing accounts for it: the trace
-            // has not ended it.
-            course.word = Word::Stopped(at);
+        // Said to be ready while it still fell asleep: it waits until it is awake again. Of one
+        // that ends although the trace has not ended it, nothing accounts for the rest.
+        if matches!(before.word, Word::Ready) && to == "hibernated" {
+            course.word = Word::Waits(at);
         }
         self.beyond(before, at);
     }
@@ -147,7 +146,7 @@ impl Metering {
         match course.word {
             Word::None => self.early.add(millis(since, at)),
             Word::Ended(over) => self.stopping.add(millis(over, at)),
-            Word::Waits(_) | Word::Ready | Word::Stopped(_) => {}
+            Word::Waits(_) | Word::Ready => {}
         }
     }
 

@@ -162,10 +162,9 @@ impl Handler<WakeSandbox> for Sandbox {
         let is_here = message.on.as_ref().is_none_or(|on| *on == self.worker);
         let falls_asleep = match self.course {
             Course::Hibernating(at) | Course::Returning(at) if is_here => Some(at),
-            Course::Hibernating(_)
-            | Course::Returning(_)
-            | Course::Waking(_)
-            | Course::Steady => None,
+            Course::Hibernating(_) | Course::Returning(_) | Course::Waking(_) | Course::Steady => {
+                None
+            }
         };
         if self.status != SandboxStatus::Hibernated && falls_asleep.is_none() {
             return Err(Refusal::new(format!("the sandbox is {}", self.status.name())));
