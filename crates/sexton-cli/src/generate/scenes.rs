@@ -330,8 +330,8 @@ fn sandboxes(list: &mut List) {
         // Not seen to end, for longer than a day.
         &[(0, E::Create, "sandbox"), (30, E::Ready, "")],
     ];
-    for (index, life) in (1..).zip(lives) {
-        let begin = (index + 1) / 2 * 10 * HOUR + list.random.between(0, HOUR);
+    for (index, life) in (1_u64..).zip(lives) {
+        let begin = index.div_ceil(2) * 10 * HOUR + list.random.between(0, HOUR);
         let owner = list.random.pick(OWNERS);
         let workspace = list.thing(K::Workspace, owner);
         for &(seconds, event, more) in life {

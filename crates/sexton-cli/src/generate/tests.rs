@@ -92,9 +92,8 @@ fn every_life_is_one_that_the_format_allows() {
                     | (Some(E::Boot | E::Create | E::Reopened), E::Ready)
                     | (Some(E::Ready | E::Up), E::Down | E::Delete | E::Lost)
                     | (Some(E::Down), E::Up | E::Lost)
-                    | (Some(E::Create), E::Failed | E::Cancelled)
                     | (Some(E::Reopened), E::Delete)
-                    | (Some(E::Ready), E::Failed | E::Cancelled)
+                    | (Some(E::Create | E::Ready), E::Failed | E::Cancelled)
                     | (Some(E::Delete | E::Failed | E::Cancelled), E::Reopened)
                     | (Some(E::Start), E::Finish | E::Failed | E::Timeout | E::Lost)
             );

@@ -46,11 +46,11 @@ const SWEPT: u32 = 1_000;
 const MARK: &str = "sandbox";
 
 /// Whether a row that begins a workspace says that it is a sandbox.
-pub(super) fn is_marked(info: &Info) -> bool {
+pub(super) fn is_marked(more: &Info) -> bool {
     let is_no = |value: &str| ["0", "no", "false"].contains(&value);
-    info.word() == Some(MARK)
-        || info.value("as") == Some(MARK)
-        || info.value(MARK).is_some_and(|value| !is_no(value))
+    more.word() == Some(MARK)
+        || more.value("as") == Some(MARK)
+        || more.value(MARK).is_some_and(|value| !is_no(value))
 }
 
 /// Makes the terms those of sandboxes that a trace begins and ends.
@@ -201,7 +201,7 @@ pub(super) fn overdue(
     let mut latest: BTreeMap<String, (u64, ActorId)> = BTreeMap::new();
     let mut ended = BTreeSet::new();
     let over = [SandboxStatus::Stopped, SandboxStatus::Error, SandboxStatus::Failed];
-    let over = over.map(|status| status.name());
+    let over = over.map(SandboxStatus::name);
     query::rows_of_kind(store, Sandbox::KIND, |row| {
         let (id, life) = (id_of(row.id.name()), life_number(row.id.name()));
         let is_over = row.status == sexton::DESTROYING || over.contains(&row.status.as_str());
@@ -264,11 +264,11 @@ mod tests {
 
     #[test]
     fn a_row_is_marked_by_a_word_or_by_a_pair() {
-        for info in ["sandbox", "sandbox;size=2", "size=2;sandbox", "as=sandbox", "a=b;sandbox=1"] {
-            assert!(is_marked(&Info::new(info)), "{info}");
+        for more in ["sandbox", "sandbox;size=2", "size=2;sandbox", "as=sandbox", "a=b;sandbox=1"] {
+            assert!(is_marked(&Info::new(more)), "{more}");
         }
-        for info in ["", "sandboxes", "size=sandbox", "as=workspace", "sandbox=no", "capacity"] {
-            assert!(!is_marked(&Info::new(info)), "{info}");
+        for more in ["", "sandboxes", "size=sandbox", "as=workspace", "sandbox=no", "capacity"] {
+            assert!(!is_marked(&Info::new(more)), "{more}");
         }
     }
 }
