@@ -133,12 +133,12 @@ fn one_that_is_never_ended_runs_on_however_long_and_is_no_leak() {
         "6000,workspace,never,ada,create,sandbox",
         "7000,workspace,plain,ada,create,",
         // Longer than the policy lets a sandbox of its own run, or wait in the pool.
-        "108000000,workspace,plain,ada,delete,",
+        "90000000,workspace,plain,ada,delete,",
     ]);
     story.every_way(|report| {
         assert_eq!(kinds(report, "live_at_end"), json!([3, 0, 1, 1]), "{report}");
         assert_eq!(report["meter"]["open_at_end"], 2);
-        assert_eq!(meter(report).0, 108_000_000 + 107_995_000);
+        assert_eq!(meter(report).0, 90_000_000 + 89_995_000);
         assert_eq!(cause(report, "waited until it ran").1, 2);
     });
 }
@@ -269,6 +269,21 @@ fn a_sandbox_that_stays_is_seen() {
         assert_eq!(output.status.code(), Some(1), "{variable}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["leaks"], json!([{ "id": "sandbox/s", "reason": reason }]));
+    }
+}
+
+#[test]
+fn the_summary_tells_the_meter_and_its_causes() {
+    let story = Story::new(&[
+        "1000,workspace,s,ada,create,sandbox",
+        "5000,workspace,s,ada,ready,",
+        "600000,workspace,s,ada,delete,",
+        "700000,workspace,s,ada,reopened,",
+    ]);
+    let text = story.replay_where(&[], &["--store", "memory"]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for told in ["metered ", "s waited until it ran", "s was still stopping", " 0 ms unexplained"] {
+        assert!(text.contains(told), "{told}: {text}");
     }
 }
 

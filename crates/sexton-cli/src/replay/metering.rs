@@ -182,3 +182,65 @@ impl Metering {
 fn is_billed(status: &str) -> bool {
     ["running", "migrating"].contains(&status)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(actor: &str, at_ms: i64, what: What) -> Event {
+        let actor = ActorId::parse(actor).expect("an id");
+        Event { actor, incarnation: 1, number: 1, at: Timestamp::from_millis(at_ms), what }
+    }
+
+    fn said(at_ms: i64, ended: Option<&str>) -> Event {
+        let said = Said { sandbox: "s".to_owned(), ended: ended.map(str::to_owned) };
+        let text = serde_json::to_string(&said).expect("texts can be written");
+        event("trace/feed", at_ms, What::Fact { name: Said::NAME.to_owned(), text })
+    }
+
+    fn becomes(at_ms: i64, from: &str, to: &str) -> Event {
+        let [from, to, cause] = [from, to, "test"].map(str::to_owned);
+        event("sandbox/s", at_ms, What::Transition { from, to, cause })
+    }
+
+    fn interval(at_ms: i64, from_ms: i64, ms: u64) -> Event {
+        let interval = Interval { number: 1, from_ms, ms, scale: 1, total_ms: ms };
+        let text = serde_json::to_string(&interval).expect("numbers can be written");
+        event("sandbox/s", at_ms, What::Fact { name: "interval".to_owned(), text })
+    }
+
+    fn unexplained(events: &[Event], last_ms: i64, trace_ms: u64) -> i64 {
+        let mut metering = Metering::until(Timestamp::from_millis(last_ms));
+        for event in events {
+            metering.take(event);
+        }
+        metering.finish((trace_ms, 0)).unexplained_ms
+    }
+
+    #[test]
+    fn a_sandbox_that_waits_runs_and_stops_late_is_explained_and_cut_at_the_end_of_the_trace() {
+        let life = [
+            said(100, None),
+            becomes(130, "pending", "running"),
+            said(500, Some("deleted")),
+            interval(540, 130, 410),
+            becomes(540, "running", "hibernated"),
+        ];
+        assert_eq!(unexplained(&life, 1_000, 400), 0);
+        assert_eq!(unexplained(&life, 520, 400), 0, "the trace is over while it stops");
+        assert_eq!(unexplained(&life[..2], 300, 200), 0, "it is not seen to end");
+        assert_eq!(unexplained(&life[..1], 300, 200), 0, "it never ran");
+    }
+
+    #[test]
+    fn a_wrong_meter_and_an_end_that_the_trace_does_not_know_are_not_explained() {
+        let life = |ms| {
+            let (ready, runs) = (said(100, None), becomes(130, "pending", "running"));
+            let (closed, ends) = (interval(330, 130, ms), becomes(330, "running", "stopped"));
+            [ready, runs, closed, ends, said(500, Some("deleted"))]
+        };
+        // It ended 170 ms before the trace ended it.
+        assert_eq!(unexplained(&life(200), 1_000, 400), -170);
+        assert_eq!(unexplained(&life(199), 1_000, 400), -171);
+    }
+}
