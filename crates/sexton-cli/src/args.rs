@@ -59,6 +59,10 @@ pub struct ReplayArgs {
     /// policy's own default of 10, because a trace is of things that did run at once.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub nodes_per_owner: u32,
+    /// Play every workspace that lies on no node of the trace as a sandbox, and not only those
+    /// whose first row says `sandbox` in its info.
+    #[arg(long)]
+    pub sandboxes: bool,
     /// Write `report.json` and `report.html` there.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,

@@ -7,6 +7,7 @@
 //! - machines that boot, go down, come up, are deleted, are preempted, are never deleted, never
 //!   become ready, and cannot be had (capacity, quota, region, invalid, other);
 //! - workspaces that fail, are cancelled, come back after their end, and are never deleted;
+//! - workspaces that are sandboxes: opened again soon and late, and never ended;
 //! - tasks that finish, fail, time out, are lost with their machine, and are not seen to end;
 //! - parents that are in the list (machines, workspaces) and parents that nobody introduced
 //!   (owners, sites, a machine of another list);

@@ -11,7 +11,7 @@ mod tests;
 use std::io;
 
 use crate::figures::{bytes, counted, decimal, duration, duration_ms, grouped, percent};
-use crate::report::{Counts, Report};
+use crate::report::{Comparison, Counts, Report};
 use crate::series::Series;
 use plots::Figure;
 
@@ -152,7 +152,8 @@ fn tables(report: &Report) -> String {
         counts("Sessions by final status", &report.sessions),
         "</div>\n".to_owned(),
         reopened(report),
-        at_work(report),
+        compared(&AT_WORK, &report.busy),
+        compared(&METERED, &report.meter),
     ]
     .concat()
 }
@@ -176,23 +177,45 @@ fn reopened(report: &Report) -> String {
     )
 }
 
-/// The trace's time at work against the fleet's.
-fn at_work(report: &Report) -> String {
-    let it = &report.busy;
-    let heading = "<h2>Time at work, by the trace and by the fleet</h2>";
-    if it.trace_ms == 0 {
-        let none = "Nothing to compare: the trace has no task with a length.";
+/// How a comparison is worded.
+struct Words {
+    heading: &'static str,
+    none: &'static str,
+    lost: &'static str,
+    thing: [&'static str; 2],
+}
+
+const AT_WORK: Words = Words {
+    heading: "Time at work, by the trace and by the fleet",
+    none: "Nothing to compare: the trace has no task with a length.",
+    lost: "Not at work",
+    thing: ["task", "tasks"],
+};
+const METERED: Words = Words {
+    heading: "Time of sandboxes, by the trace and by their meters",
+    none: "Nothing to meter: no sandbox was ready.",
+    lost: "Not metered",
+    thing: ["sandbox", "sandboxes"],
+};
+
+/// The trace's time against the fleet's.
+fn compared(words: &Words, it: &Comparison) -> String {
+    let heading = format!("<h2>{}</h2>", words.heading);
+    if it.is_empty() {
+        let none = words.none;
         return format!("<section>\n{heading}\n<p class=\"none\">{none}</p>\n</section>\n");
     }
+    let things = |count: u64| counted(count, words.thing[0], words.thing[1]);
     let time = |name: &str, ms: u64, count: String| row(name, &[duration_ms(ms), count]);
     let mut rows = time("By the trace", it.trace_ms, String::new());
     rows.push_str(&time("By the fleet", it.metered_ms, String::new()));
     for cause in &it.explained {
-        let name = format!("Not at work: it {}", cause.cause);
-        rows.push_str(&time(&name, cause.ms, counted(cause.count, "task", "tasks")));
+        let what = if cause.ms < 0 { "Beyond the trace" } else { words.lost };
+        let name = format!("{what}: it {}", cause.cause);
+        rows.push_str(&time(&name, cause.ms.unsigned_abs(), things(cause.count)));
     }
     rows.push_str(&row("Unexplained", &[format!("{} ms", it.unexplained_ms), String::new()]));
-    let open = counted(it.open_at_end, "task", "tasks");
+    let open = things(it.open_at_end);
     rows.push_str(&row("Not seen to end", &["up to the last row".to_owned(), open]));
     format!("<section>\n{heading}\n<table>\n{rows}</table>\n</section>\n")
 }

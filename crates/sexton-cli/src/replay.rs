@@ -12,8 +12,10 @@
 mod feed;
 mod gauge;
 mod lives;
+mod metering;
 mod outside;
 mod reckoning;
+mod sandboxes;
 mod script;
 mod stores;
 mod verdict;
@@ -112,6 +114,7 @@ pub fn run(
     let mut policy =
         Policy::from_env(policy_of).map_err(|error| ReplayError::Input(error.to_string()))?;
     policy.nodes_per_owner_max = args.nodes_per_owner;
+    sandboxes::set_terms(&mut policy);
     let opened = stores::open(args.store.as_ref(), args.resume)?;
     match play(args, (policy, catalog), (traces, &opened), &clock) {
         Err(ReplayError::World(WorldError::Stopped)) => Ok(Outcome::Stopped),
@@ -200,7 +203,11 @@ impl<'a> Replay<'a> {
             is_cloud_new,
             last_row_at: Timestamp::ZERO,
             taken: 0,
-            lives: Lives::default(),
+            lives: Lives::new(if args.sandboxes {
+                lives::Sandboxes::OnNoNode
+            } else {
+                lives::Sandboxes::Marked
+            }),
             windows: Windows::default(),
             gauge: Gauge::new(catalog),
             report: Report::default(),
@@ -216,6 +223,7 @@ impl<'a> Replay<'a> {
             seed: self.args.seed,
             without: self.args.without.map(|net| net.name().to_owned()),
             nodes_per_owner: self.args.nodes_per_owner,
+            sandboxes: self.args.sandboxes,
             first_row: self.first_row.clone(),
         };
         match query::state::<Feed>(self.store.as_ref(), &self.feed)? {
@@ -303,7 +311,13 @@ impl<'a> Replay<'a> {
         let is_asleep = asleep.is_some();
         let actor = asleep.unwrap_or(actor);
         let node = node.map(|node| node.name().to_owned());
-        let subject = Subject { row, part: &part, actor: &actor, node, is_asleep, session };
+        let standing = if life_of(&part).is_sandbox {
+            sandboxes::standing(self.store.as_ref(), &actor)?
+        } else {
+            sandboxes::Standing::default()
+        };
+        let subject =
+            Subject { row, part: &part, actor: &actor, node, is_asleep, session, standing };
         let script = script(&subject).map_err(|refusal| {
             ReplayError::Input(format!("{}, line {}: {refusal}", row.file, row.line))
         })?;
@@ -312,13 +326,13 @@ impl<'a> Replay<'a> {
             let sim = self.world.outside().sim();
             sim.script(number, &actor, &step, now).map_err(outside::outside)?;
         }
-        if script.letters.is_empty() {
+        if script.letters.is_empty() && script.said.is_none() {
             return Ok(());
         }
-        self.greet(&life_of(&part).owner)?;
+        self.greet(life_of(&part))?;
         let letters = script.letters.into_iter();
         let letters = letters.map(|letter| (letter.to, letter.name, letter.bytes)).collect();
-        let take = Take { position, letters };
+        let take = Take { position, letters, said: script.said };
         let feed = self.feed.clone();
         self.world.request(&feed, Request::Call(Call::new::<Feed, _>(take, Box::new(drop))))?;
         Ok(())
@@ -333,7 +347,8 @@ impl<'a> Replay<'a> {
     ) -> Result<(Option<ActorId>, Option<SessionStep>), ReplayError> {
         let store = self.store.as_ref();
         if row.event == TraceEvent::Reopened {
-            return Ok((self.lives.asleep(store, &row.id, life_of(part))?, None));
+            let kept = (self.world.now(), self.policy.workspace_stopped_ttl);
+            return Ok((self.lives.asleep(store, (&row.id, life_of(part)), kept)?, None));
         }
         if row.kind == TraceKind::Task {
             return Ok((None, self.lives.session(store, (part, actor))?));
@@ -349,9 +364,15 @@ impl<'a> Replay<'a> {
         part: &Part,
     ) -> Result<Option<(ActorId, Option<ActorId>)>, ReplayError> {
         let store = self.store.as_ref();
-        let actor = self.lives.present(store, row.kind, &row.id);
-        let node = life_of(part).node.as_deref();
-        let node = node.map(|node| self.lives.present(store, TraceKind::Node, node)).transpose();
+        let life = life_of(part);
+        let has_begun = !matches!(part, Part::Begin(_) | Part::BeginBefore(_));
+        let actor = if life.is_sandbox && has_begun {
+            self.lives.begun_last(store, &row.id)
+        } else {
+            self.lives.present(store, life.actor_kind(row.kind), &row.id)
+        };
+        let node = life.node.as_deref();
+        let node = node.map(|node| self.lives.present(store, "node", node)).transpose();
         match actor.and_then(|actor| Ok((actor, node?))) {
             Ok(names) => Ok(Some(names)),
             Err(error) if error.kind() == ErrorKind::Refused => {
@@ -365,13 +386,21 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Creates the owner of that name, unless he is there.
-    fn greet(&mut self, owner: &str) -> Result<(), ReplayError> {
-        let id =
-            ActorId::new("owner", owner).map_err(|error| ReplayError::Input(error.to_string()))?;
+    /// Creates the owner of a life, unless he is there, and what his sandboxes run on.
+    fn greet(&mut self, life: &lives::Life) -> Result<(), ReplayError> {
+        let id = ActorId::new("owner", &life.owner);
+        let id = id.map_err(|error| ReplayError::Input(error.to_string()))?;
         if query::entry(self.store.as_ref(), &id)?.is_none() {
             let init = OwnerInit { installation: self.installation, policy: self.policy.clone() };
             self.world.request(&id, Request::create::<Owner>(&init, Box::new(drop))?)?;
+        }
+        if life.is_sandbox
+            && let Some((worker, request)) =
+                sandboxes::worker(self.store.as_ref(), &id, &self.policy)?
+        {
+            // The host first: whoever finds the worker need not ask for its host.
+            sandboxes::host(self.world.outside().sim(), &worker)?;
+            self.world.request(&worker, request)?;
         }
         Ok(())
     }

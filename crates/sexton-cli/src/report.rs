@@ -70,6 +70,9 @@ pub struct Report {
     pub reopened: Reopened,
     /// The time at work of the trace's tasks: the trace's, the fleet's, and why they differ.
     pub busy: Comparison,
+    /// The time that sandboxes of the trace were ready: the trace's, the meters', and why they
+    /// differ.
+    pub meter: Comparison,
     /// What should be gone and is not.
     pub leaks: Vec<Leak>,
     /// Turns of actors that had a tombstone.
@@ -134,7 +137,7 @@ pub struct Comparison {
     pub difference_ms: i64,
     /// Things that were not seen to end: counted up to the trace's last row.
     pub open_at_end: u64,
-    /// Why they differ; all of it is time that the trace has and the fleet has not.
+    /// Why they differ.
     pub explained: Vec<Reason>,
     /// What no cause accounts for.
     pub unexplained_ms: i64,
@@ -145,8 +148,9 @@ pub struct Comparison {
 pub struct Reason {
     /// What it is.
     pub cause: String,
-    /// How much it made, in milliseconds.
-    pub ms: u64,
+    /// How much the trace has of it and the fleet has not, in milliseconds; below zero it is what
+    /// the fleet has and the trace has not.
+    pub ms: i64,
     /// Of how many things.
     pub count: u64,
 }
@@ -157,9 +161,14 @@ impl Comparison {
         let (trace_ms, metered_ms) = times;
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let difference_ms = signed(metered_ms).saturating_sub(signed(trace_ms));
-        let known_ms: u64 = explained.iter().map(|cause| cause.ms).sum();
-        let unexplained_ms = difference_ms.saturating_add(signed(known_ms));
+        let known_ms: i64 = explained.iter().map(|cause| cause.ms).sum();
+        let unexplained_ms = difference_ms.saturating_add(known_ms);
         Self { trace_ms, metered_ms, difference_ms, open_at_end, explained, unexplained_ms }
+    }
+
+    /// Whether there is no time to compare.
+    pub const fn is_empty(&self) -> bool {
+        self.trace_ms == 0 && self.metered_ms == 0
     }
 }
 
@@ -297,7 +306,7 @@ mod tests {
         let json = serde_json::to_value(Report::default()).unwrap();
         let names = "events_read events_refused turns commits flushes alarms_rung \
             alarm_lateness_ms effects events_published created tombstones live_at_end tasks \
-            task_failures machine_ends sessions reopened busy leaks resurrections stalled peak machine_hours \
+            task_failures machine_ends sessions reopened busy meter leaks resurrections stalled peak machine_hours \
             busy_machine_hours cost virtual_seconds wall_seconds turns_per_second store_bytes \
             state_hash trace_hash notes";
         for name in names.split_whitespace() {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::figures::{bytes, counted, decimal, duration, duration_ms, grouped, percent};
-use crate::report::{Counts, Report};
+use crate::report::{Comparison, Counts, Report};
 
 /// The width of the column of labels.
 const LABEL: usize = 15;
@@ -119,7 +119,9 @@ impl<W: Write> Page<'_, W> {
             self.counts("sessions", &report.sessions)?;
         }
         self.reopened(report)?;
-        self.busy(report)
+        let none = "nothing to compare: the trace has no task with a length";
+        self.compared("at work", &report.busy, none)?;
+        self.compared("metered", &report.meter, "nothing to meter: no sandbox was ready")
     }
 
     fn reopened(&mut self, report: &Report) -> io::Result<()> {
@@ -133,18 +135,20 @@ impl<W: Write> Page<'_, W> {
         self.line("reopened", &counts.join(", "))
     }
 
-    /// The tasks' time at work, and why it is not the trace's.
-    fn busy(&mut self, report: &Report) -> io::Result<()> {
-        let it = &report.busy;
-        if it.trace_ms == 0 {
-            return self.line("at work", "nothing to compare: the trace has no task with a length");
+    /// The fleet's time of the trace's, and why it is not the same.
+    fn compared(&mut self, label: &str, it: &Comparison, none: &str) -> io::Result<()> {
+        if it.is_empty() {
+            return self.line(label, none);
         }
         let mut line =
             vec![format!("{} of {}", duration_ms(it.metered_ms), duration_ms(it.trace_ms))];
         let causes = it.explained.iter().filter(|cause| cause.count > 0);
-        line.extend(causes.map(|it| format!("{} {}", duration_ms(it.ms), it.cause)));
+        line.extend(causes.map(|it| {
+            let sign = if it.ms < 0 { "+" } else { "" };
+            format!("{sign}{} {}", duration_ms(it.ms.unsigned_abs()), it.cause)
+        }));
         line.push(format!("{} ms unexplained", it.unexplained_ms));
-        self.line("at work", &line.join(", "))
+        self.line(label, &line.join(", "))
     }
 
     fn machines(&mut self, report: &Report) -> io::Result<()> {

@@ -18,6 +18,7 @@ mod rules;
 mod commands;
 mod hibernation;
 mod migration;
+mod asked;
 mod index;
 pub(crate) mod sweeps;
 

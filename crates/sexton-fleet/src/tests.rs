@@ -25,6 +25,7 @@ mod town_agents;
 mod town_ends;
 mod town_nets;
 mod sandbox_stories;
+mod sandbox_wakes;
 mod sandboxes;
 mod races;
 mod credit;

@@ -39,6 +39,8 @@ pub(super) fn play(list: &mut List) {
         task(list, parent, at_ms, None);
     }
     odd_tasks(list);
+    // Last, so that what was in the list before there were sandboxes is in it as it was.
+    sandboxes(list);
 }
 
 /// A size and a place, as a request says them.
@@ -294,4 +296,49 @@ fn odd_tasks(list: &mut List) {
     let lost = list.thing(K::Task, SITES[0]);
     list.add(&lost, 60 * HOUR, E::Start, "user=5;limit_s=172800");
     list.add(&lost, END, E::Lost, "exit=-9");
+}
+
+/// Workspaces that say that they are sandboxes, each in one of the ways to say so.
+fn sandboxes(list: &mut List) {
+    let lives: [&[Moment]; 6] = [
+        // Used and ended; two of it at once with the next one.
+        &[(0, E::Create, "sandbox"), (20, E::Ready, ""), (5_400, E::Delete, "")],
+        // Opened again soon, twice: the second time it was hardly ended.
+        &[
+            (600, E::Create, "as=sandbox"),
+            (640, E::Ready, ""),
+            (4_000, E::Delete, ""),
+            (4_180, E::Reopened, ""),
+            (4_200, E::Ready, ""),
+            (9_000, E::Failed, "memory"),
+            (9_001, E::Reopened, ""),
+            (9_030, E::Ready, ""),
+            (12_000, E::Delete, ""),
+        ],
+        // Opened again when nothing of it was left.
+        &[
+            (0, E::Create, "sandbox=1"),
+            (15, E::Ready, ""),
+            (1_200, E::Delete, ""),
+            (12_000, E::Reopened, ""),
+            (12_010, E::Ready, ""),
+            (15_000, E::Cancelled, ""),
+        ],
+        // Given up before it was ready; ready and over in one instant.
+        &[(0, E::Create, "sandbox"), (45, E::Cancelled, "")],
+        &[(0, E::Create, "sandbox"), (0, E::Ready, ""), (0, E::Delete, "")],
+        // Not seen to end, for longer than a day.
+        &[(0, E::Create, "sandbox"), (30, E::Ready, "")],
+    ];
+    for (index, life) in (1_u64..).zip(lives) {
+        let begin = index.div_ceil(2) * 10 * HOUR + list.random.between(0, HOUR);
+        let owner = list.random.pick(OWNERS);
+        let workspace = list.thing(K::Workspace, owner);
+        for &(seconds, event, more) in life {
+            list.add(&workspace, begin + seconds * SECOND, event, more);
+        }
+        if index == 1 {
+            task(list, &workspace.id, begin + MINUTE, Some(begin + 5_400 * SECOND));
+        }
+    }
 }

@@ -92,13 +92,32 @@ fn every_life_is_one_that_the_format_allows() {
                     | (Some(E::Boot | E::Create | E::Reopened), E::Ready)
                     | (Some(E::Ready | E::Up), E::Down | E::Delete | E::Lost)
                     | (Some(E::Down), E::Up | E::Lost)
-                    | (Some(E::Create), E::Failed | E::Cancelled)
                     | (Some(E::Reopened), E::Delete)
+                    | (Some(E::Create | E::Ready), E::Failed | E::Cancelled)
                     | (Some(E::Delete | E::Failed | E::Cancelled), E::Reopened)
                     | (Some(E::Start), E::Finish | E::Failed | E::Timeout | E::Lost)
             );
             assert!(is_allowed, "seed {seed}: after {before:?} comes {row:?}");
         }
+    }
+}
+
+#[test]
+fn every_list_has_sandboxes_of_every_sort() {
+    for seed in [SHIPPED_SEED, 2, 3, 99] {
+        let rows = rows(seed);
+        let is_marked =
+            |row: &&Row| row.event == TraceEvent::Create && !row.info.as_str().is_empty();
+        let marked: Vec<&Row> = rows.iter().filter(is_marked).collect();
+        assert!(marked.iter().all(|row| row.info.as_str().contains("sandbox")), "seed {seed}");
+        let lives: Vec<Vec<TraceEvent>> = marked
+            .iter()
+            .map(|born| rows.iter().filter(|it| it.id == born.id).map(|it| it.event).collect())
+            .collect();
+        let ends = |life: &&Vec<TraceEvent>| life.last().is_some_and(|event| event.is_end());
+        let comes_back = |life: &&Vec<TraceEvent>| life.contains(&TraceEvent::Reopened);
+        let counts = [lives.iter().filter(ends).count(), lives.iter().filter(comes_back).count()];
+        assert_eq!((lives.len(), counts), (6, [5, 2]), "seed {seed}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::figures::float_signed;
-use crate::report::{Cost, Effects, Lateness, Leak, RefusedRow};
+use crate::report::{Cost, Effects, Lateness, Leak, Reason, RefusedRow};
 use crate::series::{Sample, Sampler};
 
 const HOUR: i64 = 3_600_000;
@@ -100,6 +100,22 @@ fn check(name: &str, report: &Report, series: &Series, pictures: usize) {
         let path = PathBuf::from(directory).join(format!("{name}.html"));
         fs::write(path, page).expect("the directory for pages is there");
     }
+}
+
+#[test]
+fn the_meter_is_told_with_its_causes_in_both_directions() {
+    let cause = |cause: &str, ms| Reason { cause: cause.to_owned(), ms, count: 2 };
+    let causes = vec![cause("waited", 5_000), cause("stopped late", -3_000)];
+    let meter = Comparison::new((60_000, 58_000), 1, causes);
+    assert_eq!((meter.difference_ms, meter.unexplained_ms), (-2_000, 0));
+    let page = page(&Report { meter, ..report() }, &Series::default()).unwrap();
+    let told = |name: &str, ms| {
+        let ms = duration_ms(ms);
+        page.contains(&format!("<th>{name}</th><td>{ms}</td><td>2 sandboxes</td>"))
+    };
+    assert!(told("Not metered: it waited", 5_000), "{page}");
+    assert!(told("Beyond the trace: it stopped late", 3_000), "{page}");
+    assert!(page.contains("Nothing to compare") && page.contains("<td>1 sandbox</td>"));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Origin {
     pub without: Option<String>,
     /// The most machines for an owner.
     pub nodes_per_owner: u32,
+    /// Whether workspaces that lie on no node are sandboxes.
+    pub sandboxes: bool,
     /// The first row of the traces, in words.
     pub first_row: String,
 }
@@ -33,6 +35,9 @@ impl std::fmt::Display for Origin {
         write!(f, "seed {}, ", self.seed)?;
         if let Some(net) = &self.without {
             write!(f, "without {net}, ")?;
+        }
+        if self.sandboxes {
+            f.write_str("with sandboxes, ")?;
         }
         let (nodes, row) = (self.nodes_per_owner, &self.first_row);
         write!(f, "at most {nodes} nodes for an owner, traces that begin with `{row}`")
@@ -55,6 +60,23 @@ pub(super) struct Take {
     pub position: u64,
     /// To whom, the message's name, its content.
     pub letters: Vec<(ActorId, String, Vec<u8>)>,
+    /// What the trace says of a sandbox, for the log.
+    pub said: Option<Said>,
+}
+
+/// What the trace says of a sandbox: the text of the event `said`, as JSON. So the log has the
+/// trace's word beside the meter's, each at its moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    /// The sandbox's name.
+    pub sandbox: String,
+    /// Why it has ended; without it the sandbox is ready.
+    pub ended: Option<String>,
+}
+
+impl Said {
+    /// Its name in the log.
+    pub(super) const NAME: &'static str = "said";
 }
 
 impl Message for Take {
@@ -98,6 +120,10 @@ impl Handler<Take> for Feed {
             return Err(Refusal::new(format!("row {} was taken", message.position)));
         }
         self.position = message.position;
+        if let Some(said) = &message.said {
+            let text = serde_json::to_string(said).map_err(|it| Refusal::new(it.to_string()))?;
+            turn.event(Said::NAME, text);
+        }
         for (to, name, bytes) in message.letters {
             turn.post(Letter { to, incarnation: None, name, bytes });
         }

@@ -11,6 +11,7 @@ use sexton::{ActorId, Error, Event, Store, Timestamp, What};
 use crate::report::{Comparison, REBORN_MAX, Reason, Report};
 
 use super::lives::is_later_life;
+use super::metering::Metering;
 use super::windows::Windows;
 
 /// The events that are read at a time. Chosen: some hundred kilobytes.
@@ -34,21 +35,30 @@ struct Task {
 
 /// A sum and of how many.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     ms: u64,
     count: u64,
 }
 
 impl Sum {
-    fn add(&mut self, ms: u64) {
+    /// Adds the time of one thing, if it is any.
+    pub(super) fn add(&mut self, ms: u64) {
         if ms > 0 {
             self.ms += ms;
             self.count += 1;
         }
     }
 
-    fn cause(self, cause: &str) -> Reason {
-        Reason { cause: cause.to_owned(), ms: self.ms, count: self.count }
+    /// As what the trace has and the fleet has not.
+    pub(super) fn cause(self, cause: &str) -> Reason {
+        let ms = i64::try_from(self.ms).unwrap_or(i64::MAX);
+        Reason { cause: cause.to_owned(), ms, count: self.count }
+    }
+
+    /// As what the fleet has and the trace has not.
+    pub(super) fn beyond(self, cause: &str) -> Reason {
+        let reason = self.cause(cause);
+        Reason { ms: -reason.ms, ..reason }
     }
 }
 
@@ -67,7 +77,7 @@ struct Reckoning {
     reborn_names: Vec<String>,
 }
 
-/// Fills in what became of reopened workspaces, and the tasks' time at work.
+/// Fills in what became of reopened workspaces, the tasks' time at work, and the meters'.
 ///
 /// # Errors
 ///
@@ -79,6 +89,7 @@ pub(super) fn reckon(
 ) -> Result<(), Error> {
     let (windows, last) = of;
     let mut reckoning = Reckoning { last, ..Reckoning::default() };
+    let mut metering = Metering::until(last);
     let mut after = Cursor::BEGINNING;
     loop {
         let page = log::read(store, after, PAGE)?;
@@ -86,10 +97,14 @@ pub(super) fn reckon(
         after = *reached;
         for (_, event) in &page {
             reckoning.take(event);
+            if ["sandbox", "trace"].contains(&event.actor.kind()) {
+                metering.take(event);
+            }
         }
     }
     reckoning.finish();
     report.busy = reckoning.busy(windows.tasks(last.as_millis()));
+    report.meter = metering.finish(windows.sandboxes(last.as_millis()));
     report.reopened.rows = windows.reopened();
     report.reopened.woken = reckoning.woken;
     report.reopened.refused = reckoning.not_returned;
@@ -103,6 +118,7 @@ impl Reckoning {
         match event.actor.kind() {
             "task" => self.take_task(event),
             "workspace" => self.take_workspace(event),
+            "sandbox" => self.take_sandbox(event),
             _ => {}
         }
     }
@@ -152,24 +168,45 @@ impl Reckoning {
 
     fn take_workspace(&mut self, event: &Event) {
         match &event.what {
-            What::Created { .. } if is_later_life(event.actor.name()) => {
-                self.reborn += 1;
-                if self.reborn_names.len() < REBORN_MAX {
-                    self.reborn_names.push(event.actor.name().to_owned());
-                }
-            }
+            What::Created { .. } => self.born(&event.actor),
             What::Transition { to, cause, .. } if to == "creating" && cause == "seated" => {
                 self.woken += 1;
             }
             What::Fact { name, .. } if name == "not_returned" => self.not_returned += 1,
-            What::Created { .. }
-            | What::Transition { .. }
+            What::Transition { .. }
             | What::Destroying { .. }
             | What::Destroyed { .. }
             | What::Stalled { .. }
             | What::DeadLetter { .. }
             | What::Abandoned { .. }
             | What::Fact { .. } => {}
+        }
+    }
+
+    fn take_sandbox(&mut self, event: &Event) {
+        match &event.what {
+            What::Created { .. } => self.born(&event.actor),
+            What::Transition { from, to, .. } if from == "hibernated" && to == "running" => {
+                self.woken += 1;
+            }
+            What::Transition { .. }
+            | What::Destroying { .. }
+            | What::Destroyed { .. }
+            | What::Stalled { .. }
+            | What::DeadLetter { .. }
+            | What::Abandoned { .. }
+            | What::Fact { .. } => {}
+        }
+    }
+
+    /// A workspace or a sandbox was born: again, if its name says so.
+    fn born(&mut self, actor: &ActorId) {
+        if !is_later_life(actor.name()) {
+            return;
+        }
+        self.reborn += 1;
+        if self.reborn_names.len() < REBORN_MAX {
+            self.reborn_names.push(actor.name().to_owned());
         }
     }
 
@@ -191,6 +228,7 @@ impl Reckoning {
     }
 }
 
-fn millis(from: Timestamp, to: Timestamp) -> u64 {
+/// The time between two moments, in milliseconds.
+pub(super) fn millis(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX)
 }

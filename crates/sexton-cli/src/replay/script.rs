@@ -14,7 +14,9 @@ use sexton_fleet::{
 
 use crate::trace::{Row, TraceEvent, TraceKind};
 
+use super::feed::Said;
 use super::lives::{Life, Part, SessionStep};
+use super::sandboxes::{self, Standing};
 
 /// What a row becomes.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct Script {
     pub steps: Vec<ScriptStep>,
     /// What the fleet is commanded, in order.
     pub letters: Vec<Letter>,
+    /// What is said of a sandbox, for the log.
+    pub said: Option<Said>,
 }
 
 /// The row's thing, by all its names.
@@ -40,10 +44,12 @@ pub(super) struct Subject<'a> {
     pub is_asleep: bool,
     /// What happens to its session, if it is a task with one.
     pub session: Option<SessionStep>,
+    /// How it stands, if it is a sandbox.
+    pub standing: Standing,
 }
 
 impl Subject<'_> {
-    fn life(&self) -> &Life {
+    pub(super) fn life(&self) -> &Life {
         match self.part {
             Part::Begin(life) | Part::BeginBefore(life) | Part::Middle(life) | Part::End(life) => {
                 life
@@ -51,17 +57,37 @@ impl Subject<'_> {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.actor.name().to_owned()
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller::owner(&self.life().owner)
     }
 
     /// The class of a failure: the row's word, or else the event's.
-    fn class(&self) -> String {
+    pub(super) fn class(&self) -> String {
         self.row.info.word().unwrap_or(self.row.event.name()).to_owned()
+    }
+
+    /// Why a workspace or a sandbox ends, if this row ends it.
+    pub(super) fn why(&self) -> Option<String> {
+        match self.row.event {
+            TraceEvent::Failed => Some(format!("failed: {}", self.class())),
+            TraceEvent::Cancelled => Some("cancelled".to_owned()),
+            TraceEvent::Lost => Some(format!("lost: {}", self.class())),
+            TraceEvent::Delete => Some("deleted".to_owned()),
+            TraceEvent::Request
+            | TraceEvent::Boot
+            | TraceEvent::Ready
+            | TraceEvent::Down
+            | TraceEvent::Up
+            | TraceEvent::Create
+            | TraceEvent::Start
+            | TraceEvent::Reopened
+            | TraceEvent::Finish
+            | TraceEvent::Timeout => None,
+        }
     }
 
     fn wish(&self) -> Wish {
@@ -101,6 +127,10 @@ impl Subject<'_> {
 /// [`Refusal`] if a command cannot be written.
 pub(super) fn script(subject: &Subject<'_>) -> Result<Script, Refusal> {
     let mut script = Script::default();
+    if subject.life().is_sandbox {
+        sandboxes::script(subject, &mut script)?;
+        return Ok(script);
+    }
     if matches!(subject.part, Part::Begin(_) | Part::BeginBefore(_)) {
         begin(subject, &mut script)?;
     }
@@ -135,7 +165,12 @@ fn session(subject: &Subject<'_>, step: &SessionStep) -> Result<Letter, Refusal>
     }
 }
 
-fn owner(subject: &Subject<'_>) -> Result<ActorId, Refusal> {
+/// The owner of the row's thing.
+///
+/// # Errors
+///
+/// [`Refusal`] if its name makes no id.
+pub(super) fn owner(subject: &Subject<'_>) -> Result<ActorId, Refusal> {
     ActorId::new("owner", &subject.life().owner).map_err(|error| Refusal::new(error.to_string()))
 }
 
@@ -203,25 +238,10 @@ fn node(subject: &Subject<'_>, event: TraceEvent, script: &mut Script) -> Result
 }
 
 fn workspace(subject: &Subject<'_>, event: TraceEvent, script: &mut Script) -> Result<(), Refusal> {
-    let why = match event {
-        TraceEvent::Ready => {
-            script.steps.push(ScriptStep::Ready);
-            return Ok(());
-        }
-        TraceEvent::Failed => format!("failed: {}", subject.class()),
-        TraceEvent::Cancelled => "cancelled".to_owned(),
-        TraceEvent::Lost => format!("lost: {}", subject.class()),
-        TraceEvent::Delete => "deleted".to_owned(),
-        TraceEvent::Request
-        | TraceEvent::Boot
-        | TraceEvent::Down
-        | TraceEvent::Up
-        | TraceEvent::Create
-        | TraceEvent::Start
-        | TraceEvent::Reopened
-        | TraceEvent::Finish
-        | TraceEvent::Timeout => return Ok(()),
-    };
+    if event == TraceEvent::Ready {
+        script.steps.push(ScriptStep::Ready);
+    }
+    let Some(why) = subject.why() else { return Ok(()) };
     script.steps.push(ScriptStep::Ended);
     let (caller, name) = (subject.caller(), subject.name());
     let end = EndWorkspace { caller, name, end: WorkspaceEnd::StopFor { why } };

@@ -12,6 +12,7 @@ use crate::report::{Counts, Leak, Report};
 use crate::trace::TraceKind;
 
 use super::lives::{Lives, id_of};
+use super::sandboxes;
 
 /// The actors that may stay, by name, and those that must go.
 #[derive(Debug, Default)]
@@ -91,6 +92,7 @@ pub(super) fn standing(
         }
         Ok(())
     })?;
+    sandboxes::overdue(store, lives, &mut standing.overdue)?;
     Ok(standing)
 }
 
@@ -120,6 +122,7 @@ pub(super) fn leaks(
         };
         leaks.push(Leak { id: machine.machine.id.clone(), reason });
     }
+    sandboxes::leaks(store, cloud, &mut leaks)?;
     for (id, status) in &standing.overdue {
         leaks.push(Leak { id: id.clone(), reason: format!("it is {status} and should be gone") });
     }

@@ -1,4 +1,5 @@
-//! How long the trace itself says that its tasks were at work, counted while it is read.
+//! How long the trace itself says that its tasks were at work and its sandboxes ready, counted
+//! while it is read.
 //!
 //! Only what is open is kept, so a long trace costs no more than a short one. Rows that an
 //! earlier run took are counted again: the sums are of the whole trace.
@@ -18,6 +19,10 @@ pub(super) struct Windows {
     ended_ms: u64,
     /// Workspaces that the trace opened again.
     reopened: u64,
+    /// Since when each open sandbox is ready.
+    ready: BTreeMap<String, i64>,
+    /// All times of sandboxes that ended, in milliseconds.
+    ready_ms: u64,
 }
 
 impl Windows {
@@ -25,8 +30,26 @@ impl Windows {
     pub(super) fn take(&mut self, row: &Row, part: &Part) {
         match row.kind {
             TraceKind::Task => self.take_task(row, part),
-            TraceKind::Workspace if row.event == TraceEvent::Reopened => self.reopened += 1,
-            TraceKind::Workspace | TraceKind::Node => {}
+            TraceKind::Workspace => {
+                self.reopened += u64::from(row.event == TraceEvent::Reopened);
+                self.take_sandbox(row, part);
+            }
+            TraceKind::Node => {}
+        }
+    }
+
+    fn take_sandbox(&mut self, row: &Row, part: &Part) {
+        match part {
+            Part::Begin(life) | Part::BeginBefore(life) | Part::Middle(life)
+                if life.is_sandbox && row.event == TraceEvent::Ready =>
+            {
+                self.ready.entry(row.id.clone()).or_insert(row.at_ms);
+            }
+            Part::End(_) => {
+                let ready_ms = self.ready.remove(&row.id).unwrap_or(row.at_ms);
+                self.ready_ms += row.at_ms.abs_diff(ready_ms);
+            }
+            Part::Begin(_) | Part::BeginBefore(_) | Part::Middle(_) => {}
         }
     }
 
@@ -52,14 +75,25 @@ impl Windows {
 
     /// Forgets what could not be begun.
     pub(super) fn forget(&mut self, row: &Row) {
-        if row.kind == TraceKind::Task {
-            self.open.remove(&row.id);
+        match row.kind {
+            TraceKind::Task => drop(self.open.remove(&row.id)),
+            TraceKind::Workspace => drop(self.ready.remove(&row.id)),
+            TraceKind::Node => {}
         }
     }
 
     /// The time of all tasks up to the trace's last row, and how many are open then.
     pub(super) fn tasks(&self, last_ms: i64) -> (u64, u64) {
-        let open_ms: u64 = self.open.values().map(|began_ms| last_ms.abs_diff(*began_ms)).sum();
-        (self.ended_ms + open_ms, u64::try_from(self.open.len()).unwrap_or(u64::MAX))
+        total(self.ended_ms, &self.open, last_ms)
     }
+
+    /// The same of all sandboxes.
+    pub(super) fn sandboxes(&self, last_ms: i64) -> (u64, u64) {
+        total(self.ready_ms, &self.ready, last_ms)
+    }
+}
+
+fn total(ended_ms: u64, open: &BTreeMap<String, i64>, last_ms: i64) -> (u64, u64) {
+    let open_ms: u64 = open.values().map(|began_ms| last_ms.abs_diff(*began_ms)).sum();
+    (ended_ms + open_ms, u64::try_from(open.len()).unwrap_or(u64::MAX))
 }

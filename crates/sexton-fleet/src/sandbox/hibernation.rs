@@ -16,6 +16,8 @@ use super::{Depth, Sandbox, SandboxEffect, SandboxStatus};
 pub(super) enum Course {
     Steady,
     Hibernating(Timestamp),
+    /// It is being put to sleep, and wakes as soon as it sleeps.
+    Returning(Timestamp),
     Waking(Timestamp),
 }
 
@@ -61,6 +63,13 @@ impl Sandbox {
         turn.effect(&SandboxEffect::Hibernate { worker, checkpoint, depth });
     }
 
+    fn wake(&mut self, turn: &mut Turn<Self>) {
+        self.course = Course::Waking(turn.now());
+        self.holdings.instance = true;
+        let (worker, checkpoint) = (self.worker.clone(), self.checkpoints);
+        turn.effect(&SandboxEffect::Wake { worker, checkpoint });
+    }
+
     /// Does what a halt asks, as far as its status allows.
     pub(super) fn obey(&mut self, turn: &mut Turn<Self>) {
         if !self.halted.is_halted {
@@ -85,7 +94,11 @@ impl Sandbox {
             Outcome::Done(()) => {
                 self.holdings.instance = false;
                 if is_wanted {
+                    let is_returning = matches!(self.course, Course::Returning(_));
                     self.enter(SandboxStatus::Hibernated, turn);
+                    if is_returning && !self.halted.is_halted {
+                        self.wake(turn);
+                    }
                 } else {
                     turn.event("late", format!("hibernated, and it is {}", self.status.name()));
                 }
@@ -132,19 +145,36 @@ impl Handler<HibernateSandbox> for Sandbox {
                 Ok(())
             }
             (SandboxStatus::Running, Course::Hibernating(_)) => Ok(()),
+            (SandboxStatus::Running, Course::Returning(at)) => {
+                self.course = Course::Hibernating(at);
+                Ok(())
+            }
             (status, _) => Err(Refusal::new(format!("the sandbox is {}", status.name()))),
         }
     }
 }
 
 impl Handler<WakeSandbox> for Sandbox {
+    /// One that is being put to sleep where it runs wakes as soon as it sleeps: so whoever wakes
+    /// it need not know how far it is.
     fn handle(&mut self, message: WakeSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         message.caller.may_command(&self.init.owner)?;
-        if self.status != SandboxStatus::Hibernated {
+        let is_here = message.on.as_ref().is_none_or(|on| *on == self.worker);
+        let falls_asleep = match self.course {
+            Course::Hibernating(at) | Course::Returning(at) if is_here => Some(at),
+            Course::Hibernating(_) | Course::Returning(_) | Course::Waking(_) | Course::Steady => {
+                None
+            }
+        };
+        if self.status != SandboxStatus::Hibernated && falls_asleep.is_none() {
             return Err(Refusal::new(format!("the sandbox is {}", self.status.name())));
         }
         if self.halted.is_halted {
             return Err(Refusal::new("there is no credit"));
+        }
+        if let Some(at) = falls_asleep {
+            self.course = Course::Returning(at);
+            return Ok(());
         }
         if matches!(self.course, Course::Waking(_)) {
             return Ok(());
@@ -155,10 +185,7 @@ impl Handler<WakeSandbox> for Sandbox {
             }
             self.worker = on;
         }
-        self.course = Course::Waking(turn.now());
-        self.holdings.instance = true;
-        let (worker, checkpoint) = (self.worker.clone(), self.checkpoints);
-        turn.effect(&SandboxEffect::Wake { worker, checkpoint });
+        self.wake(turn);
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ impl Sandbox {
         };
         match self.course {
             Course::Steady => {}
-            Course::Hibernating(at) => {
+            Course::Hibernating(at) | Course::Returning(at) => {
                 dues.push((at + terms.hibernating, SandboxDue::Hibernating));
             }
             Course::Waking(at) => dues.push((at + terms.waking, SandboxDue::Waking)),
@@ -117,7 +117,10 @@ impl Sandbox {
             }
             SandboxDue::Waking => self.end(SandboxStatus::Error, "not woken in time", turn),
             SandboxDue::Migration(migration) => self.give_up_migration(migration, "stale", turn),
-            SandboxDue::Retention => turn.destroy("ended", "deadline"),
+            SandboxDue::Retention => {
+                let why = self.why.clone().unwrap_or_else(|| "ended".to_owned());
+                turn.destroy(why, "deadline");
+            }
         }
     }
 }

@@ -139,6 +139,7 @@ pub(super) fn assert_buried(fleet: &mut Fleet, name: &str, status: &str) {
     assert_over(fleet, name, status);
     let tombstone = fleet.tombstone(&format!("sandbox/{name}")).expect("its row was kept long");
     assert_eq!(tombstone.status, status);
+    assert_eq!(tombstone.why, stopped(fleet, name)[0].why, "the tombstone says why it ended");
 }
 
 pub(super) fn debts(fleet: &Fleet, name: &str) -> usize {
