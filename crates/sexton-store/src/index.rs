@@ -9,6 +9,7 @@
 
 mod copy_on_write;
 pub(crate) mod redb;
+pub(crate) mod whole;
 #[cfg(feature = "sled")]
 mod sled;
 
@@ -194,7 +195,8 @@ pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damag
             match guarded(&path, || redb::RedbIndex::check_read_only(&path)) {
                 Ok(true) => None,
                 Ok(false) => {
-                    let what = "has pages that do not check; an earlier checkpoint is used";
+                    let what =
+                        "has pages that do not check: what lies in them is missing, or as it was";
                     Some(Damage::of(&path, what))
                 }
                 Err(error) => Some(Damage::because(&path, &error)),
