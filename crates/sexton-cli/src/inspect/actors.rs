@@ -58,13 +58,11 @@ pub(super) fn text(value: &Value) -> String {
 
 /// Living actors.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Actors {
     count: u64,
     actors: Vec<Shown>,
     /// Rows that cannot be read.
     unread: u64,
-    damaged: Vec<Damaged>,
 }
 
 impl Answer for Actors {
@@ -88,11 +86,11 @@ impl Answer for Actors {
         if self.unread > 0 {
             page.verdict(false, &format!("{} rows cannot be read: see `verify`", self.unread))?;
         }
-        page.damaged(&self.damaged)
+        Ok(())
     }
 
     fn is_clean(&self) -> bool {
-        self.unread == 0 && self.damaged.is_empty()
+        self.unread == 0
     }
 }
 
@@ -135,8 +133,7 @@ fn select(
     limit: usize,
     is_asked: impl Fn(&RowRecord) -> bool,
 ) -> Result<Actors, Error> {
-    let damaged = source.damage().to_vec();
-    let mut found = Actors { count: 0, actors: Vec::new(), unread: 0, damaged };
+    let mut found = Actors { count: 0, actors: Vec::new(), unread: 0 };
     let mut query = query.limit(PAGE);
     loop {
         let page = query.page(source.store())?;
@@ -167,10 +164,10 @@ struct Buried {
 
 /// Tombstones.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Tombstones {
     count: u64,
     tombstones: Vec<Buried>,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -187,12 +184,11 @@ impl Answer for Tombstones {
         });
         let rows = rows.collect();
         page.table(&["name", "buried", "why", "by", "turns"], rows, "no tombstones")?;
-        page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))?;
-        page.damaged(&self.damaged)
+        page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Events {
     events: Vec<Logged>,
     /// Where to go on; `None` at the end.
     next: Option<u64>,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -54,12 +55,11 @@ impl Answer for Events {
             ))?;
         }
         let further = self.next.map(|next| format!("go on with --from {next}; "));
-        page.line(&format!("{}the log ends at {}", further.unwrap_or_default(), self.end))?;
-        page.damaged(&self.damaged)
+        page.line(&format!("{}the log ends at {}", further.unwrap_or_default(), self.end))
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 
@@ -91,13 +91,8 @@ pub(super) fn events(source: &Source, of: &EventsArgs) -> Result<Events, Error> 
     let bounds = source.store().log()?;
     let Cursor(begin) = bounds.begin;
     let from = of.from.max(begin);
-    let mut found = Events {
-        begin,
-        end: bounds.end.0,
-        events: Vec::new(),
-        next: None,
-        damaged: source.damage().to_vec(),
-    };
+    let mut found =
+        Events { begin, end: bounds.end.0, events: Vec::new(), next: None, damaged: Vec::new() };
     scan::between(source.store(), (key::event(from.saturating_add(1)), log_end()), |at, bytes| {
         let Some((Parsed::Event(cursor), event)) =
             scan::read::<Event>(at, bytes, &mut found.damaged)

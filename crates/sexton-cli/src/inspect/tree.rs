@@ -29,6 +29,7 @@ pub(super) struct Tree {
     actors: Vec<Leaf>,
     /// Whether there are more than are listed.
     is_cut: bool,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -40,11 +41,11 @@ impl Answer for Tree {
         if self.is_cut {
             page.line(&format!("... cut after {LISTED_MAX} actors"))?;
         }
-        page.damaged(&self.damaged)
+        Ok(())
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 
@@ -75,7 +76,11 @@ pub(super) fn tree(source: &Source, root: &ActorId) -> Result<Tree, InspectError
 /// What lies under a name, in a word or two.
 fn status(source: &Source, id: &ActorId, damaged: &mut Vec<Damaged>) -> Result<String, Error> {
     let at = key::actor(id);
-    let Some(bytes) = source.store().get(&at)? else { return Ok("not born yet".to_owned()) };
+    let Some(bytes) = source.store().get(&at)? else {
+        let is_sure = !source.is_damaged();
+        let what = if is_sure { "not born yet" } else { "not among what can be read" };
+        return Ok(what.to_owned());
+    };
     match codec::open::<Entry>(&bytes) {
         Ok(Entry::Tombstone(tombstone)) => Ok(format!("buried: {}", tombstone.why)),
         Ok(Entry::Alive(record)) => {
