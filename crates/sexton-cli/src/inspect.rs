@@ -50,6 +50,14 @@ pub enum InspectError {
         /// What is damaged.
         damage: Vec<Damaged>,
     },
+    /// A life was asked for where a name is.
+    #[error("{id} is one life of {name}: ask for {name}")]
+    Life {
+        /// What.
+        id: ActorId,
+        /// What to ask for.
+        name: ActorId,
+    },
     /// What was asked for is not there.
     #[error("{id} is not in {store}: it was never created there")]
     Nothing {
@@ -195,9 +203,9 @@ impl Teller<'_> {
         let unanswered = match error {
             InspectError::Nothing { id, store } => Unanswered::missing(&id, &store),
             InspectError::Store(error) => Unanswered::because(&error),
-            error @ (InspectError::Output(_) | InspectError::Unreadable { .. }) => {
-                return Err(error);
-            }
+            error @ (InspectError::Output(_)
+            | InspectError::Life { .. }
+            | InspectError::Unreadable { .. }) => return Err(error),
         };
         self.tell(source, &unanswered)
     }

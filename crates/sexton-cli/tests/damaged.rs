@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Parser;
 use serde_json::Value;
 use sexton::key;
-use sexton::{ActorId, Store};
+use sexton::{ActorId, Batch, Store, Write, codec};
 use sexton_cli::args::{Args, Command as Asked};
 use sexton_cli::inspect;
 use sexton_store::{EmbeddedStore, IndexKind, Options};
@@ -244,12 +245,94 @@ fn every_damaged_record_is_named_and_the_others_are_read() {
     assert!(place.ask(&["show", "node/never"]).text.contains("not among what can be read"));
 }
 
+#[test]
+fn verify_tells_records_that_lie_where_nobody_looks_for_them() {
+    let place = Place::killed("");
+    let store = EmbeddedStore::open(place.path(), &Options::default()).expect("whole");
+    let (id, nobody) = (ActorId::parse(ACTOR), ActorId::parse("owner/nobody"));
+    let (id, nobody) = (id.expect("an id"), nobody.expect("an id"));
+    let mut elsewhere = key::actor(&id);
+    let entry = store.get(&elsewhere).expect("readable");
+    assert!(entry.is_some(), "{id} lives");
+    elsewhere[1] ^= 1;
+    let writes = vec![
+        Write { key: elsewhere, value: entry },
+        Write { key: key::child(&nobody, &id), value: codec::seal(&()).ok() },
+    ];
+    let (shard, fence) = store.claim().expect("works")[0];
+    let (epoch, expected, at) = (fence.epoch, fence.sequence, fence.at);
+    let events = Vec::new();
+    let batch = Batch { shard, epoch, expected, at, order: fence.order + 1, writes, events };
+    store.submit(batch).expect("taken");
+    store.flush().expect("works");
+    drop(store);
+    let verified = place.ask(&["verify"]);
+    assert_eq!(verified.code, 1);
+    for says in [
+        "the record of owner/site-north: it lies under another key than its name says: key ",
+        "G7 at owner/nobody: it has a child owner/site-north and was never born",
+    ] {
+        assert!(verified.text.contains(says), "{says}: {}", verified.text);
+    }
+}
+
+#[test]
+fn an_index_that_is_empty_or_none_and_a_journal_that_is_gone_are_told_alike_by_all() {
+    let place = Place::closed(IndexKind::Redb);
+    let index = place.file("index.redb");
+    for (content, says) in [("", "index.redb is empty"), ("none", "index.redb")] {
+        fs::write(&index, content).expect("works");
+        place.demand(says);
+        let found = place.json(&["verify"])["damaged"].as_array().map(Vec::len);
+        assert_eq!(found, Some(1), "{}", place.ask(&["verify"]).text);
+    }
+    place.mend(&index);
+    fs::remove_dir_all(place.file("journal")).expect("works");
+    place.demand("journal");
+    let sled = Place::closed(IndexKind::Sled);
+    let conf = sled.file("index.sled/conf");
+    sled.flip(&conf, sled.whole[&conf].len() / 2, 3);
+    let told = sled.ask(&["verify"]);
+    assert!(told.code == 1 && !told.text.contains("sexton-sled-"), "{told:?}");
+}
+
+#[test]
+fn a_list_that_was_cut_to_nothing_is_not_called_empty() {
+    let place = Place::killed("");
+    for (question, nothing) in [
+        (["actors", "--limit", "0"], "no actor"),
+        (["alarms", "--next", "0"], "no alarm"),
+        (["events", "--limit", "0"], "no events"),
+    ] {
+        let answered = place.ask(&question);
+        assert!(answered.code == 0 && !answered.text.contains(nothing), "{answered:?}");
+    }
+    assert_eq!(place.json(&["events", "--limit", "0"])["next"], 0);
+}
+
+#[test]
+fn what_was_never_there_and_what_is_not_a_name_is_told() {
+    let place = Place::killed("");
+    let life = format!("{ACTOR}#1");
+    let cases: [(&[&str], &str); 4] = [
+        (&["debts", "node/zzz"], "node/zzz is not in"),
+        (&["events", "--of", "node/zzz"], "node/zzz is not in"),
+        (&["events", "--from", "999999"], "the log ends with cursor"),
+        (&["show", &life], "is one life of owner/site-north: ask for owner/site-north"),
+    ];
+    for (question, says) in cases {
+        let answered = place.ask(question);
+        assert!(answered.code == 2 && answered.text.contains(says), "{answered:?}");
+    }
+}
+
 /// Bends and cuts files in places by chance, each in so many; some of the questions are asked at
 /// each place, and all of them in turn.
-fn bend(place: &Place, files: &[(&str, usize)]) {
+fn bend(place: &Place, files: &[(&str, usize)], least: u32) {
+    quiet_panics();
     let whole: Vec<Answered> = QUESTIONS.iter().map(|it| place.ask(it)).collect();
     let mut turn = QUESTIONS.iter().zip(&whole).cycle();
-    let (mut seed, mut n_asked, mut n_told) = (11_u64, 0, 0);
+    let (mut seed, mut n_told) = (11_u64, 0);
     for (name, n_places) in files {
         let file = place.file(name);
         let content = &place.whole[&file];
@@ -273,28 +356,37 @@ fn bend(place: &Place, files: &[(&str, usize)]) {
                 let is_same = answered.text == whole.text || answered.text.contains("note: ");
                 assert!(answered.code != 0 || is_same, "{case}");
                 assert!(answered.code <= 2 && !answered.text.is_empty(), "{case}");
-                n_asked += 1;
                 n_told += u32::from(answered.code != 0);
             }
             place.mend(&file);
         }
     }
-    assert!(n_told > n_asked / 4, "only {n_told} of {n_asked} told it");
+    assert!(n_told >= least, "only {n_told} told it");
+}
+
+/// Panics of an index over a damaged file are caught; what they print costs more than they do.
+fn quiet_panics() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |it| {
+        if it.location().is_none_or(|at| !at.file().contains(".cargo")) {
+            print(it);
+        }
+    }));
 }
 
 #[test]
 fn a_bent_journal_never_gives_another_answer_in_silence() {
-    bend(&Place::killed(""), &[(SEGMENT, 20), ("sexton-store", 3), ("index.redb", 3)]);
+    bend(&Place::killed(""), &[(SEGMENT, 20), ("sexton-store", 3), ("index.redb", 3)], 30);
 }
 
 #[test]
 fn a_bent_index_never_gives_another_answer_in_silence() {
-    bend(&Place::closed(IndexKind::Redb), &[("index.redb", 30), (SEGMENT, 3)]);
+    bend(&Place::closed(IndexKind::Redb), &[("index.redb", 20), (SEGMENT, 3)], 20);
 }
 
 #[test]
 fn a_bent_sled_index_never_gives_another_answer_in_silence() {
-    bend(&Place::closed(IndexKind::Sled), &[("index.sled/db", 10), ("index.sled/conf", 2)]);
+    bend(&Place::closed(IndexKind::Sled), &[("index.sled/db", 8), ("index.sled/conf", 2)], 5);
 }
 
 #[test]

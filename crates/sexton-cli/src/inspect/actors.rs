@@ -81,7 +81,7 @@ impl Answer for Actors {
         });
         let rows = rows.collect();
         let head = ["actor", "status", "owner", "status since", "created", "says"];
-        page.table(&head, rows, "no actor is like that")?;
+        page.some_of(&head, rows, (self.count, "no actor is like that"))?;
         page.counted(self.actors.len(), self.count, ("actor", "actors"))?;
         if self.unread > 0 {
             page.verdict(false, &format!("{} rows cannot be read: see `verify`", self.unread))?;
@@ -183,7 +183,8 @@ impl Answer for Tombstones {
             ]
         });
         let rows = rows.collect();
-        page.table(&["name", "buried", "why", "by", "turns"], rows, "no tombstones")?;
+        let head = ["name", "buried", "why", "by", "turns"];
+        page.some_of(&head, rows, (self.count, "no tombstones"))?;
         page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))
     }
 

@@ -146,7 +146,12 @@ pub(super) fn everything(
 ) -> Result<(), Error> {
     records(store, &[], |at, bytes| {
         seen();
-        match key::parse(at) {
+        let parsed = key::parse(at);
+        if let Some(parsed) = parsed.as_ref().filter(|it| !is_at_home(it, at)) {
+            let why = format!("it lies under another key than its name says: {}", hex(at));
+            damaged.push(Damaged { place: place(parsed), why });
+        }
+        match parsed {
             Some(Parsed::Actor(_)) => check::<Entry>(at, bytes, damaged),
             Some(Parsed::Child(..) | Parsed::Alarm(..)) => check::<()>(at, bytes, damaged),
             Some(Parsed::Debt(..)) => check::<Debt>(at, bytes, damaged),

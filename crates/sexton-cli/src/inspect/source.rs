@@ -36,7 +36,10 @@ impl Source {
                 Self::survey(directory)
             }
             Ok(store) => Ok(Self::new(store, directory, Vec::new())),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Self::survey(directory),
+            // What may not be read is refused there as well.
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Closed) => {
+                Self::survey(directory)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -109,11 +112,11 @@ impl Source {
         &self.notes
     }
 
-    /// An effect in words; for a kind that is not known, how long it is.
-    pub(super) fn effect(&self, id: &ActorId, bytes: &[u8]) -> String {
+    /// An effect, described; for a kind that is not known, how long it is.
+    pub(super) fn effect(&self, id: &ActorId, bytes: &[u8]) -> serde_json::Value {
         match self.kinds.describe_effect(id.kind(), bytes) {
-            Ok(effect) => effect.to_string(),
-            Err(_) => format!("{} bytes", bytes.len()),
+            Ok(effect) => effect,
+            Err(_) => format!("{} bytes", bytes.len()).into(),
         }
     }
 
@@ -130,6 +133,14 @@ impl Source {
         Ok(status.unwrap_or_else(|| "cannot be read".to_owned()))
     }
 
+    /// The name in `kind/name#3`, as lives are listed, if there is such a one.
+    fn without_life(&self, id: &ActorId) -> Option<ActorId> {
+        let (name, life) = id.as_str().rsplit_once('#')?;
+        life.parse::<u32>().ok()?;
+        let name = ActorId::parse(name).ok()?;
+        query::entry(&self.store, &name).ok()?.map(|_| name)
+    }
+
     /// That a name has a life or had one.
     ///
     /// # Errors
@@ -138,7 +149,10 @@ impl Source {
     pub(super) fn demand(&self, id: &ActorId) -> Result<(), InspectError> {
         match query::entry(&self.store, id) {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(InspectError::Nothing { id: id.clone(), store: self.name.clone() }),
+            Ok(None) => match self.without_life(id) {
+                Some(name) => Err(InspectError::Life { id: id.clone(), name }),
+                None => Err(InspectError::Nothing { id: id.clone(), store: self.name.clone() }),
+            },
             // That it is damaged is said with what is known of it.
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
             Err(error) => Err(error.into()),

@@ -73,6 +73,17 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// As [`table`](Self::table), of so many of which it lists some: that there is none is said only if
+    /// there is none.
+    pub(super) fn some_of(
+        &mut self,
+        head: &[&str],
+        rows: Vec<Vec<String>>,
+        (count, nothing): (u64, &str),
+    ) -> io::Result<()> {
+        if rows.is_empty() && count > 0 { Ok(()) } else { self.table(head, rows, nothing) }
+    }
+
     /// How many there are, and whether all were listed; named as one and as several.
     pub(super) fn counted(&mut self, listed: usize, all: u64, of: (&str, &str)) -> io::Result<()> {
         let shown = super::as_count(listed);

@@ -56,7 +56,9 @@ impl Answer for Verified {
             Sound::No => page.line(&format!("{read} can be read"))?,
         }
         if !self.broken.is_empty() {
-            page.verdict(false, &format!("{} broken promises:", self.broken.len()))?;
+            let count = super::as_count(self.broken.len());
+            let count = crate::figures::counted(count, "broken promise", "broken promises");
+            page.verdict(false, &format!("{count}:"))?;
         }
         for it in &self.broken {
             page.line(&format!("  {} at {}: {}", it.promise, it.id, it.why))?;

@@ -202,7 +202,13 @@ pub(super) fn is_store(path: &Path) -> Result<bool, Error> {
     if names.into_iter().chain([JOURNAL]).any(|name| path.join(name).exists()) {
         return Ok(false);
     }
-    let message = format!("there is no store at {}", path.display());
+    let why = match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => "the directory holds something else",
+        Ok(false) => "the directory is empty",
+        Err(_) if path.is_file() => "that is a file, and not the directory of a store",
+        Err(_) => "nothing is there",
+    };
+    let message = format!("there is no store at {}: {why}", path.display());
     Err(Error::new(ErrorKind::NotFound, message))
 }
 

@@ -243,6 +243,8 @@ impl Inspection {
         let (index, checkpoint) = match opened {
             Ok(opened) => opened,
             Err(error) => {
+                // Why it does not open says more than that its pages do not check.
+                self.damage.retain(|it| it.file != file);
                 self.damage.push(Damage::because(&file, &error));
                 // Without an index nobody knows where the journal has to begin.
                 self.damage.extend(journal::survey(&disk, None, &mut |_, _| Ok(())).damage);

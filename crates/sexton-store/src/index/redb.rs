@@ -1,5 +1,6 @@
 //! The index on redb: one durable transaction a checkpoint, one open read transaction in between.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -11,7 +12,7 @@ use sexton_core::{Error, ErrorKind};
 use super::copy_on_write::CopyOnWrite;
 use super::{Checkpoint, Index, guarded, seal, unseal};
 use crate::embedded::Check;
-use crate::fault;
+use crate::fault::{self, Damage};
 use crate::overlay::{Overlay, Records, end_bound, is_empty_range};
 
 /// Memory for redb's pages. Chosen: two checkpoints' worth, well below what a small host has.
@@ -54,6 +55,10 @@ impl RedbIndex {
     /// Opens a file that is there, and changes nothing of it: what redb would mend is mended in
     /// memory.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, Error> {
+        if std::fs::metadata(path).is_ok_and(|it| it.len() == 0) {
+            // redb would make a new one, in memory.
+            return Err(Damage::of(path, "is empty").into());
+        }
         Self::with_backend(path, over_file(path)?)
     }
 
@@ -191,6 +196,10 @@ fn builder() -> Builder {
 fn failed(path: &Path, action: &str, error: impl Into<RedbError>) -> Error {
     let error = error.into();
     if let RedbError::Io(error) = error {
+        if error.kind() == io::ErrorKind::InvalidData {
+            let message = format!("the index {} does not begin as one", path.display());
+            return Error::new(ErrorKind::Corrupt, message).with_source(error);
+        }
         return fault::of_io(ErrorKind::Closed, action, path, error);
     }
     let message = format!("cannot {action} the index {}", path.display());

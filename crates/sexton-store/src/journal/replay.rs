@@ -388,12 +388,14 @@ fn list_segments(disk: &dyn Disk, start: Start) -> Result<(VecDeque<Segment>, us
 
 /// No segment begins where the index ends.
 fn missing_beginning(disk: &dyn Disk, first: Option<SegmentHead>, start: Start) -> Damage {
-    let begins = first.map_or_else(
-        || "holds no segment".to_owned(),
-        |head| format!("begins with commit {}", head.first),
-    );
     let ends = start.position;
-    let what = format!("{begins}, and the index ends with {ends}: what lies between is missing");
+    let what = match first.map(|head| head.first) {
+        None => format!("holds no segment: everything behind commit {ends} is missing"),
+        Some(first) => format!(
+            "begins with commit {first}, and the index ends with {ends}: what lies between is \
+             missing"
+        ),
+    };
     Damage::of(&disk.path(""), what)
 }
 
