@@ -119,9 +119,12 @@ impl Place {
         let before = files(&self.path());
         let path = self.path().display().to_string();
         let line = [&["sexton", "inspect", &path], question].concat();
-        let Asked::Inspect(args) = Args::try_parse_from(line).expect("a question").command else {
-            panic!("not a question");
+        let asked = Args::try_parse_from(line).expect("a question").command;
+        let args = match asked {
+            Asked::Inspect(args) => Some(args),
+            Asked::Replay(_) | Asked::Check(_) | Asked::Generate(_) => None,
         };
+        let args = args.expect("a question");
         let mut out = Vec::new();
         let answered = inspect::run(&args, &mut out, false);
         let mut text = String::from_utf8(out).expect("text");

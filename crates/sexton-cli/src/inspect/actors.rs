@@ -58,6 +58,7 @@ pub(super) fn text(value: &Value) -> String {
 
 /// Living actors.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Actors {
     count: u64,
     actors: Vec<Shown>,
@@ -164,6 +165,7 @@ struct Buried {
 
 /// Tombstones.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Tombstones {
     count: u64,
     tombstones: Vec<Buried>,

@@ -25,6 +25,7 @@ struct Owes {
 
 /// Debts, oldest first.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "its fields are named as the JSON says them")]
 pub(super) struct Debts {
     count: u64,
     debts: Vec<Owes>,
@@ -39,10 +40,7 @@ impl Answer for Debts {
             vec![
                 it.id.to_string(),
                 it.number.to_string(),
-                match &it.effect {
-                    serde_json::Value::String(text) => text.clone(),
-                    effect => effect.to_string(),
-                },
+                it.effect.as_str().map_or_else(|| it.effect.to_string(), str::to_owned),
                 page.distance(it.recorded_at),
                 it.failures.to_string(),
                 if it.failures > 0 { page.distance(it.next_at) } else { String::new() },

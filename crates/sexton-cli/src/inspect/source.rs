@@ -1,6 +1,7 @@
 //! The store that is looked at: opened for reading, or what can still be read of it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use sexton::explain::Standing;
 use sexton::{ActorId, Error, ErrorKind, Kinds, Store, Timestamp, explain, query};
@@ -8,30 +9,27 @@ use sexton_store::{Damage, ReadOnlyStore, inspect};
 
 use super::{Damaged, InspectError, scan};
 
-/// The longest index that is checked as a whole for every question: what only that finds is a
-/// bit turned over on the way to a record, which then seems not to be there. Chosen: it takes below
-/// half a second. A longer one is checked for `verify` and `plan-destroy`.
-const CHECKED_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
-
 /// A store, opened for reading.
 pub(super) struct Source {
     store: ReadOnlyStore,
     kinds: Kinds,
     name: String,
+    directory: PathBuf,
     now: Timestamp,
     damage: Vec<Damaged>,
     notes: Vec<String>,
 }
 
 impl Source {
-    /// Opens the store in a directory; of a damaged one, what can be read.
+    /// Opens the store in a directory; of a damaged one, what can be read. An index that is not
+    /// longer than this is looked at as a whole.
     ///
     /// # Errors
     ///
     /// If there is no store, it is in use, or nothing of it can be read.
-    pub(super) fn open(directory: &Path) -> Result<Self, InspectError> {
+    pub(super) fn open(directory: &Path, checked_bytes_max: u64) -> Result<Self, InspectError> {
         match ReadOnlyStore::open(directory) {
-            Ok(store) if store.figures().bytes <= CHECKED_BYTES_MAX => {
+            Ok(store) if store.figures().bytes <= checked_bytes_max => {
                 drop(store);
                 Self::survey(directory)
             }
@@ -67,6 +65,7 @@ impl Source {
             store,
             kinds: crate::replay::kinds(),
             name: directory.display().to_string(),
+            directory: directory.to_owned(),
             now: now.unwrap_or_default(),
             damage,
             notes,
@@ -95,6 +94,11 @@ impl Source {
     /// The commits that were read.
     pub(super) fn commits(&self) -> u64 {
         self.store.position().0
+    }
+
+    /// The bytes of all its files.
+    pub(super) fn bytes(&self) -> u64 {
+        bytes(&self.directory)
     }
 
     /// What is damaged in its files.
@@ -158,6 +162,17 @@ impl Source {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The bytes of all files below a directory, as far as they can be looked at.
+fn bytes(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(it) if it.is_dir() => bytes(&entry.path()),
+        Ok(it) => it.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
 }
 
 fn in_words(damage: &Damage) -> Damaged {

@@ -88,7 +88,7 @@ pub(super) fn summary(source: &Source) -> Result<Summary, Error> {
         store: source.name().to_owned(),
         last_turn_at: source.now(),
         commits: source.commits(),
-        bytes: store.figures().bytes,
+        bytes: source.bytes(),
         actors: actors.collect(),
         stalled,
         tombstones,
