@@ -329,6 +329,11 @@ fn what_was_never_there_and_what_is_not_a_name_is_told() {
     }
 }
 
+/// An answer without how many bytes the files have: one may be cut where nothing lies any more.
+fn said(answered: &Answered) -> Vec<&str> {
+    answered.text.lines().filter(|line| !line.contains(" commits, ")).collect()
+}
+
 /// Bends and cuts files in places by chance, each in so many; some of the questions are asked at
 /// each place, and all of them in turn.
 fn bend(place: &Place, files: &[(&str, usize)], least: u32) {
@@ -354,9 +359,9 @@ fn bend(place: &Place, files: &[(&str, usize)], least: u32) {
                 place.flip(&file, at, u32::from(content[at]) % 8);
             }
             for (question, whole) in turn.by_ref().take(QUESTIONS.len() / 2 - 1) {
-                let answered = place.ask(question);
+                let answered = &place.ask(question);
                 let case = format!("{question:?}, {name} at {at}: {answered:?}");
-                let is_same = answered.text == whole.text || answered.text.contains("note: ");
+                let is_same = said(answered) == said(whole) || answered.text.contains("note: ");
                 assert!(answered.code != 0 || is_same, "{case}");
                 assert!(answered.code <= 2 && !answered.text.is_empty(), "{case}");
                 n_told += u32::from(answered.code != 0);
