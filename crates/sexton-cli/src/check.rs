@@ -62,6 +62,10 @@ pub fn run(
     let found: Vec<Coverage> = asked.map(|check| check.run()).collect();
     if let Some(directory) = &args.diagram {
         draw(directory, &found)?;
+        if args.kinds.is_empty() {
+            // The page is of all of them.
+            write(directory.join("README.md"), &page(&found))?;
+        }
     }
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &found).map_err(io::Error::from)?;
@@ -99,7 +103,12 @@ fn tell(found: &[Coverage], out: &mut dyn Write, colour: bool) -> io::Result<()>
     let n_bare = found.iter().filter(|it| !it.is_covered()).count();
     let kinds = counted(count(found.len()), "kind", "kinds");
     if n_bare == 0 {
-        let line = format!("{kinds}: nothing can be held for ever");
+        let n_left = count(found.iter().map(|it| it.left.len()).sum());
+        let but = match n_left {
+            0 => String::new(),
+            n => format!(", but for what is left to others ({})", counted(n, "place", "places")),
+        };
+        let line = format!("{kinds}: nothing can be held for ever{but}");
         return writeln!(out, "{}", painted("1;32", &line));
     }
     writeln!(out, "{}", painted("1;31", &format!("{n_bare} of {kinds} not covered")))
@@ -113,24 +122,32 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// Writes `KIND.svg` and `KIND.mmd` for each kind, and a page with all of them.
+/// Writes `KIND.svg` and `KIND.mmd` for each kind.
 fn draw(directory: &Path, found: &[Coverage]) -> Result<(), CheckError> {
-    let write = |file: PathBuf, text: &str| {
-        fs::write(&file, text).map_err(|source| CheckError::Diagram { file, source })
-    };
     fs::create_dir_all(directory)
         .map_err(|source| CheckError::Diagram { file: directory.to_owned(), source })?;
-    let mut page = String::from(PAGE);
     for it in found {
         let kind = &it.kind;
-        let mermaid = it.mermaid();
+        write(directory.join(format!("{kind}.mmd")), &it.mermaid())?;
+        write(directory.join(format!("{kind}.svg")), &svg::svg(it))?;
+    }
+    Ok(())
+}
+
+/// The page with all diagrams.
+fn page(found: &[Coverage]) -> String {
+    let mut page = String::from(PAGE);
+    for it in found {
+        let (kind, mermaid) = (&it.kind, it.mermaid());
         let section =
             ["\n## ", kind, "\n\n[as SVG](", kind, ".svg)\n\n```mermaid\n", &mermaid, "```\n"];
         page.extend(section);
-        write(directory.join(format!("{kind}.mmd")), &mermaid)?;
-        write(directory.join(format!("{kind}.svg")), &svg::svg(it))?;
     }
-    write(directory.join("README.md"), &page)
+    page
+}
+
+fn write(file: PathBuf, text: &str) -> Result<(), CheckError> {
+    fs::write(&file, text).map_err(|source| CheckError::Diagram { file, source })
 }
 
 /// What the page of diagrams begins with.

@@ -222,6 +222,14 @@ fn a_check_answers_programs_and_knows_its_kinds() {
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found[0]["kind"], "node");
     assert!(output.status.success());
+    // The page of diagrams is of all kinds.
+    let directory = tempfile::tempdir().expect("the machine can do this");
+    let place = directory.path().display().to_string();
+    let output = sexton(&["check", "node", "--diagram", &place]);
+    assert!(output.status.success() && directory.path().join("node.svg").is_file());
+    assert!(!directory.path().join("README.md").exists());
+    let left = text(&output);
+    assert_eq!(left.contains("left:"), left.contains(", but for what is left to others ("));
     let output = sexton(&["check", "nodes"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2));

@@ -200,6 +200,10 @@ impl Audit<'_> {
             if (is_buried || is_absent) && !is_told {
                 self.blame("G7", &parent, format!("its child {child} is not there"));
             }
+            // That one with a tombstone has children is told with it.
+            if read_entry(self.store, &parent)?.is_none() {
+                self.blame("G7", &parent, format!("it has a child {child} and was never born"));
+            }
         }
         Ok(())
     }

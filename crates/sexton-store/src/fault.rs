@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use sexton_core::key::Key;
 use sexton_core::{Error, ErrorKind};
 
 /// An error of the file system while doing `action` (an infinitive) to `path`.
@@ -28,19 +29,43 @@ pub struct Damage {
     pub file: PathBuf,
     /// The byte in it from which on it is not what was written, where that can be told.
     pub place: Option<u64>,
+    /// The key of the record in an index that is damaged, if it is one.
+    pub record: Option<Key>,
     /// What is the matter, for people.
     pub what: String,
+}
+
+/// What may be damage, and may be what a crash leaves behind: where, and what stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The file.
+    pub file: PathBuf,
+    /// The byte in it behind which everything is as it should be.
+    pub place: u64,
+    /// What stands there, for people.
+    pub what: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "behind byte {} of {} stands {}", self.place, self.file.display(), self.what)
+    }
 }
 
 impl Damage {
     /// Bytes in a file that are not what was written there.
     pub(crate) fn at(file: &Path, place: u64, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), place: Some(place), what: what.into() }
+        Self { file: file.to_owned(), place: Some(place), record: None, what: what.into() }
     }
 
     /// A file that as a whole is not what it should be; `what` goes on where its name ends.
     pub(crate) fn of(file: &Path, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), place: None, what: what.into() }
+        Self { file: file.to_owned(), place: None, record: None, what: what.into() }
+    }
+
+    /// A record of an index that is not what was written under its key.
+    pub(crate) fn in_record(file: &Path, key: Key, error: &Error) -> Self {
+        Self { record: Some(key), ..Self::because(file, error) }
     }
 
     /// A file that cannot be used for the reason that an error names, with all its causes.

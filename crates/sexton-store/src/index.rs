@@ -9,6 +9,7 @@
 
 mod copy_on_write;
 pub(crate) mod redb;
+pub(crate) mod whole;
 #[cfg(feature = "sled")]
 mod sled;
 
@@ -185,6 +186,10 @@ pub(crate) fn open_read_only(kind: IndexKind, directory: &Path) -> Result<Box<dy
     }
 }
 
+/// What is told of a file with damage in its pages.
+const BAD_PAGES: &str =
+    "has pages that do not check: records of them may be damaged, missing or out of date";
+
 /// What is the matter with the structure of an index, as far as its library can tell; changes
 /// nothing.
 pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damage> {
@@ -193,9 +198,10 @@ pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damag
         IndexKind::Redb if path.exists() => {
             match guarded(&path, || redb::RedbIndex::check_read_only(&path)) {
                 Ok(true) => None,
-                Ok(false) => {
-                    let what = "has pages that do not check; an earlier checkpoint is used";
-                    Some(Damage::of(&path, what))
+                // What redb says of it is about its own insides.
+                Ok(false) => Some(Damage::of(&path, BAD_PAGES)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    Some(Damage::of(&path, BAD_PAGES))
                 }
                 Err(error) => Some(Damage::because(&path, &error)),
             }

@@ -74,7 +74,7 @@ impl Journal {
     pub(crate) fn create(disk: Arc<dyn Disk>, segment_bytes: u64) -> Result<Self, Error> {
         let name = spare_name(0);
         let file = make_segment(disk.as_ref(), &name, segment_bytes)?;
-        let head = SegmentHead { generation: 1, first: 1 };
+        let head = SegmentHead { generation: 1, first: 1, bytes: segment_bytes };
         put_in_use(disk.as_ref(), file.as_ref(), &name, head)?;
         Ok(Self {
             disk,
@@ -200,7 +200,6 @@ impl Journal {
     /// Goes on in the next segment, which has room for `frame_bytes`.
     fn roll(&mut self, first: u64, frame_bytes: u64) -> Result<(), Error> {
         let generation = self.generation() + 1;
-        let head = SegmentHead { generation, first };
         let needed = bytes_of(SEGMENT_HEAD_BYTES) + frame_bytes;
         let spare = if needed <= self.segment_bytes { self.spares.pop() } else { None };
         let (name, file, bytes) = if let Some(name) = spare {
@@ -213,6 +212,7 @@ impl Journal {
             let file = make_segment(self.disk.as_ref(), &name, bytes)?;
             (name, file, bytes)
         };
+        let head = SegmentHead { generation, first, bytes };
         put_in_use(self.disk.as_ref(), file.as_ref(), &name, head)?;
         self.live.push_back(Segment { head, bytes });
         self.file = file;

@@ -35,6 +35,6 @@ pub use embedded::{
     Check, Create, EmbeddedStore, Inspection, InspectionFigures, Options, ReadOnlyStore, Sizes,
     inspect,
 };
-pub use fault::Damage;
+pub use fault::{Damage, Note};
 pub use index::IndexKind;
 pub use memory::MemoryStore;

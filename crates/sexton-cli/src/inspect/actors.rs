@@ -64,7 +64,6 @@ pub(super) struct Actors {
     actors: Vec<Shown>,
     /// Rows that cannot be read.
     unread: u64,
-    damaged: Vec<Damaged>,
 }
 
 impl Answer for Actors {
@@ -83,16 +82,16 @@ impl Answer for Actors {
         });
         let rows = rows.collect();
         let head = ["actor", "status", "owner", "status since", "created", "says"];
-        page.table(&head, rows, "no actor is like that")?;
+        page.some_of(&head, rows, (self.count, "no actor is like that"))?;
         page.counted(self.actors.len(), self.count, ("actor", "actors"))?;
         if self.unread > 0 {
             page.verdict(false, &format!("{} rows cannot be read: see `verify`", self.unread))?;
         }
-        page.damaged(&self.damaged)
+        Ok(())
     }
 
     fn is_clean(&self) -> bool {
-        self.unread == 0 && self.damaged.is_empty()
+        self.unread == 0
     }
 }
 
@@ -135,8 +134,7 @@ fn select(
     limit: usize,
     is_asked: impl Fn(&RowRecord) -> bool,
 ) -> Result<Actors, Error> {
-    let damaged = source.damage().to_vec();
-    let mut found = Actors { count: 0, actors: Vec::new(), unread: 0, damaged };
+    let mut found = Actors { count: 0, actors: Vec::new(), unread: 0 };
     let mut query = query.limit(PAGE);
     loop {
         let page = query.page(source.store())?;
@@ -171,6 +169,7 @@ struct Buried {
 pub(super) struct Tombstones {
     count: u64,
     tombstones: Vec<Buried>,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -186,13 +185,13 @@ impl Answer for Tombstones {
             ]
         });
         let rows = rows.collect();
-        page.table(&["name", "buried", "why", "by", "turns"], rows, "no tombstones")?;
-        page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))?;
-        page.damaged(&self.damaged)
+        let head = ["name", "buried", "why", "by", "turns"];
+        page.some_of(&head, rows, (self.count, "no tombstones"))?;
+        page.counted(self.tombstones.len(), self.count, ("tombstone", "tombstones"))
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 

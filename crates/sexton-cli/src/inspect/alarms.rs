@@ -28,7 +28,7 @@ impl Answer for Alarms {
     fn show(&self, page: &mut Page<'_>) -> io::Result<()> {
         let rows = self.alarms.iter();
         let rows = rows.map(|it| vec![page.moment(it.at), it.id.to_string()]).collect();
-        page.table(&["rings", "actor"], rows, "no alarm is armed")?;
+        page.some_of(&["rings", "actor"], rows, (self.count, "no alarm is armed"))?;
         page.counted(self.alarms.len(), self.count, ("alarm", "alarms"))
     }
 }

@@ -4,13 +4,13 @@ use std::io;
 
 use serde::Serialize;
 use sexton::key::{self, Parsed};
-use sexton::{ActorId, Cursor, Error, Event, Timestamp, What};
+use sexton::{ActorId, Cursor, Event, Timestamp, What};
 
 use crate::args::EventsArgs;
 
 use super::source::Source;
 use super::table::Page;
-use super::{Answer, Damaged, scan};
+use super::{Answer, Damaged, InspectError, scan};
 
 /// An event and where it lies in the log.
 #[derive(Debug, Serialize)]
@@ -31,6 +31,10 @@ pub(super) struct Events {
     events: Vec<Logged>,
     /// Where to go on; `None` at the end.
     next: Option<u64>,
+    /// Whether there are more than are listed.
+    #[serde(skip)]
+    is_cut: bool,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -46,7 +50,8 @@ impl Answer for Events {
             ]
         });
         let rows = rows.collect();
-        page.table(&["cursor", "at", "actor", "event", ""], rows, "no events")?;
+        let head = ["cursor", "at", "actor", "event", ""];
+        page.some_of(&head, rows, (u64::from(self.is_cut), "no events"))?;
         if self.begin > 0 {
             page.line(&format!(
                 "the log begins behind {}: what lay before was trimmed",
@@ -54,12 +59,11 @@ impl Answer for Events {
             ))?;
         }
         let further = self.next.map(|next| format!("go on with --from {next}; "));
-        page.line(&format!("{}the log ends at {}", further.unwrap_or_default(), self.end))?;
-        page.damaged(&self.damaged)
+        page.line(&format!("{}the log ends at {}", further.unwrap_or_default(), self.end))
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 
@@ -87,8 +91,12 @@ fn said(what: &What) -> String {
 }
 
 /// The events behind a cursor.
-pub(super) fn events(source: &Source, of: &EventsArgs) -> Result<Events, Error> {
+pub(super) fn events(source: &Source, of: &EventsArgs) -> Result<Events, InspectError> {
     let bounds = source.store().log()?;
+    if of.from > bounds.end.0 {
+        // Whoever followed the log up to there followed another one.
+        bounds.check(Cursor(of.from))?;
+    }
     let Cursor(begin) = bounds.begin;
     let from = of.from.max(begin);
     let mut found = Events {
@@ -96,7 +104,8 @@ pub(super) fn events(source: &Source, of: &EventsArgs) -> Result<Events, Error> 
         end: bounds.end.0,
         events: Vec::new(),
         next: None,
-        damaged: source.damage().to_vec(),
+        is_cut: false,
+        damaged: Vec::new(),
     };
     scan::between(source.store(), (key::event(from.saturating_add(1)), log_end()), |at, bytes| {
         let Some((Parsed::Event(cursor), event)) =
@@ -106,13 +115,17 @@ pub(super) fn events(source: &Source, of: &EventsArgs) -> Result<Events, Error> 
         };
         if is_asked(&event, of.of.as_ref()) {
             if found.events.len() >= of.limit {
-                found.next = found.events.last().map(|it| it.cursor);
+                found.is_cut = true;
+                found.next = found.events.last().map_or(Some(from), |it| Some(it.cursor));
                 return false;
             }
             found.events.push(Logged { cursor, event });
         }
         true
     })?;
+    if let Some(id) = of.of.as_ref().filter(|_| found.events.is_empty()) {
+        source.demand(id)?;
+    }
     Ok(found)
 }
 

@@ -102,6 +102,33 @@ pub(super) fn place(parsed: &Parsed) -> String {
     }
 }
 
+/// A record that is not what was written under its key: what it is by its key, and what is wrong.
+pub(super) fn damaged_record(at: &[u8]) -> (String, &'static str) {
+    match key::parse(at) {
+        Some(parsed) if is_at_home(&parsed, at) => {
+            (place(&parsed), "its checksum is wrong: it, or its key, is not what was written")
+        }
+        Some(parsed) => {
+            (place(&parsed), "its key is damaged: of that name it would lie in another shard")
+        }
+        None => (hex(at), "its key is damaged: it is none of a store's"),
+    }
+}
+
+/// Whether a record lies in the shard that its name says.
+fn is_at_home(parsed: &Parsed, at: &[u8]) -> bool {
+    let home = match parsed {
+        Parsed::Actor(id) => key::actor(id),
+        Parsed::Child(parent, child) => key::child(parent, child),
+        Parsed::Debt(id, number) => key::debt(id, *number),
+        Parsed::Inbox(id, order) => key::mail(id, *order),
+        Parsed::Event(number) => key::event(*number),
+        Parsed::Alarm(id, due) => key::alarm(id, *due),
+        Parsed::Row(id, status) => key::row(id, status),
+    };
+    home == at
+}
+
 fn hex(bytes: &[u8]) -> String {
     let digits: Vec<String> = bytes.iter().take(64).map(|byte| format!("{byte:02x}")).collect();
     format!("key {}", digits.concat())
@@ -119,7 +146,12 @@ pub(super) fn everything(
 ) -> Result<(), Error> {
     records(store, &[], |at, bytes| {
         seen();
-        match key::parse(at) {
+        let parsed = key::parse(at);
+        if let Some(parsed) = parsed.as_ref().filter(|it| !is_at_home(it, at)) {
+            let why = format!("it lies under another key than its name says: {}", hex(at));
+            damaged.push(Damaged { place: place(parsed), why });
+        }
+        match parsed {
             Some(Parsed::Actor(_)) => check::<Entry>(at, bytes, damaged),
             Some(Parsed::Child(..) | Parsed::Alarm(..)) => check::<()>(at, bytes, damaged),
             Some(Parsed::Debt(..)) => check::<Debt>(at, bytes, damaged),

@@ -4,9 +4,11 @@ use std::io;
 
 use serde::Serialize;
 use sexton::explain::Standing;
-use sexton::{ActorId, DestroyPlan, Explanation, explain as ask, plan_destroy};
+use sexton::plan::Member;
+use sexton::{ActorId, ActorRef, DestroyPlan, Explanation, PlanId, explain as ask, plan_destroy};
 
 use super::source::Source;
+use super::story::{self, Logless};
 use super::table::Page;
 use super::{Answer, InspectError};
 
@@ -53,21 +55,46 @@ impl Answer for Shown {
 
 /// All about one actor: its state, deadlines, debts, mail, children and last events.
 pub(super) fn show(source: &Source, id: &ActorId) -> Result<Shown, InspectError> {
-    source.demand(id)?;
-    let explanation = ask(source.store(), source.kinds(), id, SHOWN_MAX)?;
+    let explanation = explained(source, id, SHOWN_MAX)?;
     Ok(Shown { explanation, has_state: true })
 }
 
 /// Why it is awake or stalled, what rings next and for what, and its story.
 pub(super) fn explain(source: &Source, id: &ActorId) -> Result<Shown, InspectError> {
-    source.demand(id)?;
-    let explanation = ask(source.store(), source.kinds(), id, EXPLAINED_MAX)?;
+    let explanation = explained(source, id, EXPLAINED_MAX)?;
     Ok(Shown { explanation, has_state: false })
 }
 
-impl Answer for DestroyPlan {
+fn explained(source: &Source, id: &ActorId, limit: usize) -> Result<Explanation, InspectError> {
+    source.demand(id)?;
+    if source.is_damaged() {
+        // A log with gaps is refused by whoever takes it for whole.
+        let mut explanation = ask(&Logless(source.store()), source.kinds(), id, limit)?;
+        story::tell(source, &mut explanation, limit)?;
+        return Ok(explanation);
+    }
+    Ok(ask(source.store(), source.kinds(), id, limit)?)
+}
+
+/// What destroying would take along.
+#[derive(Debug, Serialize)]
+pub(super) struct Planned {
+    /// The fingerprint; a plan of what can be read of a damaged store has none.
+    id: Option<PlanId>,
+    root: ActorRef,
+    members: Vec<Member>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Answer for Planned {
     fn show(&self, page: &mut Page<'_>) -> io::Result<()> {
-        for line in self.to_string().lines() {
+        if self.id.is_none() {
+            let what = "the store is damaged: this plan is of what can be read of it, and has no \
+                        fingerprint";
+            page.verdict(false, what)?;
+        }
+        for line in self.text.lines() {
             page.line(line)?;
         }
         Ok(())
@@ -75,7 +102,14 @@ impl Answer for DestroyPlan {
 }
 
 /// What destroying an actor would take along, in order, and what would block it.
-pub(super) fn plan(source: &Source, id: &ActorId) -> Result<DestroyPlan, InspectError> {
+pub(super) fn plan(source: &Source, id: &ActorId) -> Result<Planned, InspectError> {
     source.demand(id)?;
-    Ok(plan_destroy(source.store(), source.kinds(), id)?)
+    let plan = plan_destroy(source.store(), source.kinds(), id)?;
+    let text = plan.to_string();
+    let DestroyPlan { id, root, members } = plan;
+    if !source.is_damaged() {
+        return Ok(Planned { id: Some(id), root, members, text });
+    }
+    let text = text.replacen(&format!("plan {id}: "), "", 1);
+    Ok(Planned { id: None, root, members, text })
 }

@@ -34,6 +34,7 @@ pub(super) struct Summary {
     alarms: u64,
     next_alarm: Option<Timestamp>,
     events: u64,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
@@ -59,18 +60,18 @@ impl Answer for Summary {
         if self.stalled > 0 {
             page.verdict(false, &format!("stalled     {}", grouped(self.stalled)))?;
         }
-        page.damaged(&self.damaged)
+        Ok(())
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 
 /// Counts what the store holds.
 pub(super) fn summary(source: &Source) -> Result<Summary, Error> {
     let store = source.store();
-    let mut damaged = source.damage().to_vec();
+    let mut damaged = Vec::new();
     let counts = Query::all().count(store)?;
     let stalled = Query::all().stalled(true).count(store)?.total();
     let (mut tombstones, mut debts) = (0, 0);
@@ -87,7 +88,7 @@ pub(super) fn summary(source: &Source) -> Result<Summary, Error> {
         store: source.name().to_owned(),
         last_turn_at: source.now(),
         commits: source.commits(),
-        bytes: store.figures().bytes,
+        bytes: source.bytes(),
         actors: actors.collect(),
         stalled,
         tombstones,

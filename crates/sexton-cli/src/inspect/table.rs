@@ -8,7 +8,7 @@ use sexton::Timestamp;
 
 use crate::figures::{counted, duration_ms, grouped};
 
-use super::Damaged;
+use super::{Colour, Damaged};
 
 /// The most damaged records that are listed; the rest is counted.
 const DAMAGED_LISTED_MAX: usize = 20;
@@ -16,13 +16,20 @@ const DAMAGED_LISTED_MAX: usize = 20;
 /// Where an answer is written for people.
 pub(super) struct Page<'a> {
     out: &'a mut dyn Write,
-    colour: bool,
+    colour: Colour,
     now: Timestamp,
+    /// Whether what is written is of a damaged store.
+    is_damaged: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, colour: bool, now: Timestamp) -> Self {
-        Self { out, colour, now }
+    pub(super) fn new(out: &'a mut dyn Write, colour: Colour, now: Timestamp) -> Self {
+        Self { out, colour, now, is_damaged: false }
+    }
+
+    /// What is written from here on is of a damaged store, or is not.
+    pub(super) fn is_of_damaged(&mut self, is_damaged: bool) {
+        self.is_damaged = is_damaged;
     }
 
     /// A line.
@@ -33,7 +40,7 @@ impl<'a> Page<'a> {
     /// A line that is good or bad news.
     pub(super) fn verdict(&mut self, is_good: bool, line: &str) -> io::Result<()> {
         let code = if is_good { "1;32" } else { "1;31" };
-        if self.colour {
+        if self.colour == Colour::Yes {
             writeln!(self.out, "\x1b[{code}m{line}\x1b[0m")
         } else {
             writeln!(self.out, "{line}")
@@ -48,7 +55,8 @@ impl<'a> Page<'a> {
         nothing: &str,
     ) -> io::Result<()> {
         if rows.is_empty() {
-            return self.line(nothing);
+            let of = if self.is_damaged { " among what can be read" } else { "" };
+            return self.line(&format!("{nothing}{of}"));
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -56,13 +64,24 @@ impl<'a> Page<'a> {
         table.add_rows(rows);
         for (index, line) in table.lines().enumerate() {
             let line = line.trim_end();
-            if self.colour && index == 0 {
+            if self.colour == Colour::Yes && index == 0 {
                 writeln!(self.out, "\x1b[36m{line}\x1b[0m")?;
             } else {
                 writeln!(self.out, "{line}")?;
             }
         }
         Ok(())
+    }
+
+    /// As [`table`](Self::table), of so many of which it lists some: that there is none is said only if
+    /// there is none.
+    pub(super) fn some_of(
+        &mut self,
+        head: &[&str],
+        rows: Vec<Vec<String>>,
+        (count, nothing): (u64, &str),
+    ) -> io::Result<()> {
+        if rows.is_empty() && count > 0 { Ok(()) } else { self.table(head, rows, nothing) }
     }
 
     /// How many there are, and whether all were listed; named as one and as several.
@@ -79,7 +98,9 @@ impl<'a> Page<'a> {
         if damaged.is_empty() {
             return Ok(());
         }
-        self.verdict(false, &format!("{} that cannot be read:", damaged.len()))?;
+        let count = counted(super::as_count(damaged.len()), "place", "places");
+        let what = "what can be read may be of an earlier state";
+        self.verdict(false, &format!("DAMAGED in {count}; {what}:"))?;
         for it in damaged.iter().take(DAMAGED_LISTED_MAX) {
             self.line(&format!("  {}: {}", it.place, it.why))?;
         }

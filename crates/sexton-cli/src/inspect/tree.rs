@@ -19,8 +19,34 @@ struct Leaf {
     /// How far below the root.
     depth: usize,
     id: ActorId,
-    /// Its status, or what else lies under its name.
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+/// What lies under a name.
+#[derive(Debug, Default, Serialize)]
+struct Standing {
+    /// Its status, or in a word or two why it has none.
     status: String,
+    /// Why it is buried, if it is.
+    buried: Option<String>,
+    /// Why it is being destroyed, if it is.
+    destroying: Option<String>,
+    /// Why it makes no progress, if it is stalled.
+    stalled: Option<String>,
+}
+
+impl Standing {
+    fn of(status: impl Into<String>) -> Self {
+        Self { status: status.into(), ..Self::default() }
+    }
+
+    fn text(&self) -> String {
+        let said = [(": ", &self.buried), (", destroying: ", &self.destroying)];
+        let said = said.into_iter().chain([(", STALLED: ", &self.stalled)]);
+        let said = said.filter_map(|(before, why)| Some([before, why.as_deref()?].concat()));
+        std::iter::once(self.status.clone()).chain(said).collect()
+    }
 }
 
 /// An actor and all its descendants, each under its parent.
@@ -29,22 +55,23 @@ pub(super) struct Tree {
     actors: Vec<Leaf>,
     /// Whether there are more than are listed.
     is_cut: bool,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
 }
 
 impl Answer for Tree {
     fn show(&self, page: &mut Page<'_>) -> io::Result<()> {
         for it in &self.actors {
-            page.line(&format!("{}{}  {}", "  ".repeat(it.depth), it.id, it.status))?;
+            page.line(&format!("{}{}  {}", "  ".repeat(it.depth), it.id, it.standing.text()))?;
         }
         if self.is_cut {
             page.line(&format!("... cut after {LISTED_MAX} actors"))?;
         }
-        page.damaged(&self.damaged)
+        Ok(())
     }
 
-    fn is_clean(&self) -> bool {
-        self.damaged.is_empty()
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
     }
 }
 
@@ -58,7 +85,7 @@ pub(super) fn tree(source: &Source, root: &ActorId) -> Result<Tree, InspectError
             tree.is_cut = true;
             break;
         }
-        let status = status(source, &id, &mut tree.damaged)?;
+        let standing = standing(source, &id, &mut tree.damaged)?;
         let mut children = Vec::new();
         scan::records(source.store(), &key::children(&id), |at, _| {
             if let Some(Parsed::Child(_, child)) = key::parse(at) {
@@ -66,31 +93,31 @@ pub(super) fn tree(source: &Source, root: &ActorId) -> Result<Tree, InspectError
             }
             true
         })?;
-        tree.actors.push(Leaf { depth, id, status });
+        tree.actors.push(Leaf { depth, id, standing });
         open.extend(children.into_iter().rev());
     }
     Ok(tree)
 }
 
-/// What lies under a name, in a word or two.
-fn status(source: &Source, id: &ActorId, damaged: &mut Vec<Damaged>) -> Result<String, Error> {
+fn standing(source: &Source, id: &ActorId, damaged: &mut Vec<Damaged>) -> Result<Standing, Error> {
     let at = key::actor(id);
-    let Some(bytes) = source.store().get(&at)? else { return Ok("not born yet".to_owned()) };
+    let Some(bytes) = source.store().get(&at)? else {
+        let is_sure = !source.is_damaged();
+        let what = if is_sure { "not born yet" } else { "not among what can be read" };
+        return Ok(Standing::of(what));
+    };
     match codec::open::<Entry>(&bytes) {
-        Ok(Entry::Tombstone(tombstone)) => Ok(format!("buried: {}", tombstone.why)),
-        Ok(Entry::Alive(record)) => {
-            let mut status = source.status(id)?;
-            if let Some(destruction) = &record.destruction {
-                status = format!("{status}, destroying: {}", destruction.why);
-            }
-            if let Some(why) = &record.stalled {
-                status = format!("{status}, STALLED: {why}");
-            }
-            Ok(status)
+        Ok(Entry::Tombstone(tombstone)) => {
+            Ok(Standing { buried: Some(tombstone.why), ..Standing::of("buried") })
         }
+        Ok(Entry::Alive(record)) => Ok(Standing {
+            destroying: record.destruction.as_ref().map(|it| it.why.clone()),
+            stalled: record.stalled.clone(),
+            ..Standing::of(source.status(id)?)
+        }),
         Err(error) => {
             damaged.push(Damaged { place: format!("the record of {id}"), why: error.to_string() });
-            Ok("cannot be read".to_owned())
+            Ok(Standing::of("cannot be read"))
         }
     }
 }

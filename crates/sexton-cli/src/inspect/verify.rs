@@ -26,20 +26,39 @@ pub(super) struct Verified {
     /// Records that were read.
     records: u64,
     broken: Vec<Broken>,
+    #[serde(skip)]
     damaged: Vec<Damaged>,
     /// Why promises could not be checked, if they could not.
     unchecked: Option<String>,
+    #[serde(skip)]
+    is_sound: Sound,
+}
+
+/// Whether a store is as it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sound {
+    Yes,
+    /// Something was noted that may be damage.
+    Perhaps,
+    No,
 }
 
 impl Answer for Verified {
     fn show(&self, page: &mut Page<'_>) -> io::Result<()> {
-        if self.is_clean() {
-            let read = crate::figures::counted(self.records, "record", "records");
-            return page.verdict(true, &format!("sound: {read}, every promise is kept"));
+        let read = crate::figures::counted(self.records, "record", "records");
+        match self.is_sound {
+            Sound::Yes => page.verdict(true, &format!("sound: {read}, every promise is kept"))?,
+            Sound::Perhaps => {
+                let what =
+                    format!("sound but for what is noted: {read}, and they keep every promise");
+                page.line(&what)?;
+            }
+            Sound::No => page.line(&format!("{read} can be read"))?,
         }
-        page.damaged(&self.damaged)?;
         if !self.broken.is_empty() {
-            page.verdict(false, &format!("{} broken promises:", self.broken.len()))?;
+            let count = super::as_count(self.broken.len());
+            let count = crate::figures::counted(count, "broken promise", "broken promises");
+            page.verdict(false, &format!("{count}:"))?;
         }
         for it in &self.broken {
             page.line(&format!("  {} at {}: {}", it.promise, it.id, it.why))?;
@@ -50,14 +69,18 @@ impl Answer for Verified {
         }
     }
 
+    fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
     fn is_clean(&self) -> bool {
-        self.broken.is_empty() && self.damaged.is_empty() && self.unchecked.is_none()
+        self.is_sound != Sound::No
     }
 }
 
 /// Reads every record, then checks each against every other that it must agree with.
 pub(super) fn verify(source: &Source) -> Result<Verified, Error> {
-    let mut damaged = source.damage().to_vec();
+    let mut damaged = Vec::new();
     let mut records = 0;
     scan::everything(source.store(), &mut damaged, || records += 1)?;
     let (broken, unchecked) = match audit::audit(source.store(), source.kinds(), BROKEN_MAX) {
@@ -69,5 +92,12 @@ pub(super) fn verify(source: &Source) -> Result<Verified, Error> {
         id: it.id.to_string(),
         why: it.why,
     });
-    Ok(Verified { records, broken: broken.collect(), damaged, unchecked })
+    let broken: Vec<Broken> = broken.collect();
+    let is_whole = damaged.is_empty() && !source.is_damaged();
+    let is_sound = match source.notes().is_empty() {
+        _ if !is_whole || !broken.is_empty() || unchecked.is_some() => Sound::No,
+        true => Sound::Yes,
+        false => Sound::Perhaps,
+    };
+    Ok(Verified { records, broken, damaged, unchecked, is_sound })
 }

@@ -157,8 +157,41 @@ fn in_use(path: &Path) -> Error {
     Error::new(ErrorKind::Busy, message)
 }
 
+/// That everything of the store at `path` may be read.
+///
+/// What may not is no damage, and is not told as such.
+pub(super) fn check_permission(path: &Path) -> Result<(), Error> {
+    let of_index = [IndexKind::Redb, IndexKind::Sled].map(IndexKind::file_name);
+    for name in [MARKER, JOURNAL, LOCK].into_iter().chain(of_index) {
+        try_to_read(&path.join(name))?;
+    }
+    Ok(())
+}
+
+/// Refuses what may not be read: a file, or anything below a directory. What is not there or
+/// cannot be read for another reason is left to others.
+fn try_to_read(path: &Path) -> Result<(), Error> {
+    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let refused = |error| Err(fault::of_io(ErrorKind::Closed, "read", path, error));
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().try_for_each(|entry| try_to_read(&entry.path())),
+        Err(error) if denied(&error) => refused(error),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => match File::open(path) {
+            Err(error) if denied(&error) => refused(error),
+            Ok(_) | Err(_) => Ok(()),
+        },
+        Err(_) => Ok(()),
+    }
+}
+
 /// Whether anything at `path` is of a store, whole or not; refuses what is none.
 pub(super) fn is_store(path: &Path) -> Result<bool, Error> {
+    // What cannot be looked into would look empty.
+    if let Err(error) = fs::read_dir(path).map(drop)
+        && error.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(fault::of_io(ErrorKind::Closed, "read", path, error));
+    }
     if has_marker(path) {
         return Ok(true);
     }
@@ -169,7 +202,13 @@ pub(super) fn is_store(path: &Path) -> Result<bool, Error> {
     if names.into_iter().chain([JOURNAL]).any(|name| path.join(name).exists()) {
         return Ok(false);
     }
-    let message = format!("there is no store at {}", path.display());
+    let why = match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => "the directory holds something else",
+        Ok(false) => "the directory is empty",
+        Err(_) if path.is_file() => "that is a file, and not the directory of a store",
+        Err(_) => "nothing is there",
+    };
+    let message = format!("there is no store at {}: {why}", path.display());
     Err(Error::new(ErrorKind::NotFound, message))
 }
 

@@ -16,7 +16,8 @@ use sexton_core::{
 use super::directory;
 use super::shared::Recovered;
 use crate::disk::ReadOnlyDisk;
-use crate::fault::Damage;
+use crate::fault::{Damage, Note};
+use crate::index::whole::{Found, Whole};
 use crate::index::{self, Index, IndexKind};
 use crate::journal::{self, Start};
 use crate::overlay::Merge;
@@ -52,6 +53,10 @@ pub struct ReadOnlyStore {
     label: String,
     index: Box<dyn Index>,
     recovered: Recovered,
+    /// What stands behind the end of the journal.
+    remains: Option<Note>,
+    /// Whether records that are damaged are passed over, because they were told already.
+    passes_over: bool,
     /// Held for as long as the store is open; last, so that it outlives the others.
     _lock: Option<File>,
 }
@@ -72,12 +77,13 @@ impl ReadOnlyStore {
         if !directory::is_store(path)? {
             return Err(Damage::of(&directory::marker(path), "is missing").into());
         }
+        directory::check_permission(path)?;
         let lock = directory::take_shared_lock(path)?;
         let index = index::open_read_only(directory::read_marker(path)?, path)?;
         let checkpoint = index.checkpoint()?;
         let start = Start { position: checkpoint.position, generation: checkpoint.generation };
         let mut recovered = Recovered::new(checkpoint);
-        journal::read(
+        let remains = journal::read(
             &ReadOnlyDisk::new(directory::journal(path)),
             start,
             &mut |position, item| {
@@ -85,12 +91,18 @@ impl ReadOnlyStore {
                 Ok(())
             },
         )?;
-        Ok(Self { label: path.display().to_string(), index, recovered, _lock: lock })
+        let label = path.display().to_string();
+        Ok(Self { label, index, recovered, remains, passes_over: false, _lock: lock })
     }
 
     /// Up to which commit it was read.
     pub fn position(&self) -> Position {
         Position(self.recovered.last)
+    }
+
+    /// What may be damage, and may be what a crash leaves behind as well.
+    pub fn notes(&self) -> &[Note] {
+        self.remains.as_slice()
     }
 
     /// Where every shard stands, as its last owner left it.
@@ -120,13 +132,19 @@ impl Store for ReadOnlyStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         match self.recovered.overlay.get(key) {
             Some(value) => Ok(value.clone()),
+            None if self.passes_over => Ok(self.index.get(key).unwrap_or_default()),
             None => self.index.get(key),
         }
     }
 
     fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
         let layers = vec![self.recovered.overlay.range(start, end)];
-        Merge::new(layers, self.index.range(start, end)?).take(limit).collect()
+        let records = if self.passes_over {
+            Whole::new(self.index.as_ref(), start, end).records()
+        } else {
+            self.index.range(start, end)?
+        };
+        Merge::new(layers, records).take(limit).collect()
     }
 
     fn log(&self) -> Result<Bounds, Error> {
@@ -153,8 +171,9 @@ pub struct Inspection {
     pub figures: Option<InspectionFigures>,
     /// What is not as the store left it; none means that it opens. At most 1,000 are named.
     pub damage: Vec<Damage>,
-    /// What can still be read: the index, and over it the journal up to its first damage. With
-    /// damage it is not the store, but an earlier state of it, perhaps with records missing.
+    /// What can still be read: the whole records of the index, and over it the journal up to its
+    /// first damage. With damage it is not the store, but an earlier state of it, perhaps with
+    /// records missing: one that is damaged is passed over, as if it were not there.
     pub store: Option<ReadOnlyStore>,
 }
 
@@ -190,6 +209,7 @@ pub struct InspectionFigures {
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, Error> {
     let path = path.as_ref();
     let is_whole = directory::is_store(path)?;
+    directory::check_permission(path)?;
     let lock = directory::take_shared_lock(path)?;
     let mut inspection = Inspection { figures: None, damage: Vec::new(), store: None };
     let marker = directory::marker(path);
@@ -223,9 +243,11 @@ impl Inspection {
         let (index, checkpoint) = match opened {
             Ok(opened) => opened,
             Err(error) => {
+                // Why it does not open says more than that its pages do not check.
+                self.damage.retain(|it| it.file != file);
                 self.damage.push(Damage::because(&file, &error));
                 // Without an index nobody knows where the journal has to begin.
-                self.damage.extend(journal::survey(&disk, None, &mut |_, _| Ok(())));
+                self.damage.extend(journal::survey(&disk, None, &mut |_, _| Ok(())).damage);
                 return;
             }
         };
@@ -233,12 +255,14 @@ impl Inspection {
         let (position, epoch) = (checkpoint.position, checkpoint.fences.epoch());
         let start = Start { position, generation: checkpoint.generation };
         let mut recovered = Recovered::new(checkpoint);
-        self.damage.extend(journal::survey(&disk, Some(start), &mut |position, item| {
+        let found = journal::survey(&disk, Some(start), &mut |position, item| {
             recovered.take(position, item);
             Ok(())
-        }));
-        let label = path.display().to_string();
-        let store = ReadOnlyStore { label, index, recovered, _lock: lock };
+        });
+        self.damage.extend(found.damage);
+        let (label, remains) = (path.display().to_string(), found.remains);
+        let store =
+            ReadOnlyStore { label, index, recovered, remains, passes_over: true, _lock: lock };
         self.figures = Some(InspectionFigures {
             index: kind,
             checkpoint: Position(position),
@@ -254,25 +278,17 @@ impl Inspection {
     /// Reads every record of an index; how many can be read.
     fn count(&mut self, file: &Path, index: &dyn Index) -> u64 {
         let mut records = 0;
-        let range = match index.range(b"", b"") {
-            Ok(range) => range,
-            Err(error) => {
-                self.damage.push(Damage::because(file, &error));
-                return 0;
-            }
-        };
-        for record in range {
-            match record {
-                Ok((_, Ok(_))) => records += 1,
-                Ok((_, Err(error))) if self.damage.len() < DAMAGES_MAX => {
-                    self.damage.push(Damage::because(file, &error));
+        for found in Whole::new(index, b"", b"") {
+            let damage = match found {
+                Found::Whole(..) => {
+                    records += 1;
+                    continue;
                 }
-                Ok((_, Err(_))) => {}
-                Err(error) => {
-                    // Nobody knows the way to what lies behind it.
-                    self.damage.push(Damage::because(file, &error));
-                    break;
-                }
+                Found::Damaged(key, error) => Damage::in_record(file, key, &error),
+                Found::Lost(error) => Damage::because(file, &error),
+            };
+            if self.damage.len() < DAMAGES_MAX && !self.damage.contains(&damage) {
+                self.damage.push(damage);
             }
         }
         records

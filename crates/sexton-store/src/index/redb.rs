@@ -1,5 +1,6 @@
 //! The index on redb: one durable transaction a checkpoint, one open read transaction in between.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -11,7 +12,7 @@ use sexton_core::{Error, ErrorKind};
 use super::copy_on_write::CopyOnWrite;
 use super::{Checkpoint, Index, guarded, seal, unseal};
 use crate::embedded::Check;
-use crate::fault;
+use crate::fault::{self, Damage};
 use crate::overlay::{Overlay, Records, end_bound, is_empty_range};
 
 /// Memory for redb's pages. Chosen: two checkpoints' worth, well below what a small host has.
@@ -19,6 +20,8 @@ const CACHE_BYTES: usize = 64 * 1_024 * 1_024;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const CHECKPOINTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("checkpoint");
 const LATEST: &str = "latest";
+/// Why there is a database.
+const OPEN: &str = "an index has its database until it is dropped";
 
 type Reader = Arc<ReadOnlyTable<&'static [u8], &'static [u8]>>;
 
@@ -29,7 +32,8 @@ pub(crate) struct RedbIndex {
     /// The records as of the latest checkpoint; opening a transaction for each read would cost
     /// more than the read. Dropped before the database.
     reader: RwLock<Option<Reader>>,
-    database: Database,
+    /// There until the index is dropped.
+    database: Option<Database>,
 }
 
 impl RedbIndex {
@@ -44,7 +48,7 @@ impl RedbIndex {
         if check == Check::Whole {
             // One that goes back to its earlier checkpoint is whole: the journal tells whether
             // that is enough.
-            let checked = index.database.check_integrity();
+            let checked = index.database_mut().check_integrity();
             let is_whole = checked.map_err(|error| failed(path, "check", error))?;
             tracing::info!(path = %path.display(), is_whole, "the index was checked");
         }
@@ -54,13 +58,17 @@ impl RedbIndex {
     /// Opens a file that is there, and changes nothing of it: what redb would mend is mended in
     /// memory.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, Error> {
+        if std::fs::metadata(path).is_ok_and(|it| it.len() == 0) {
+            // redb would make a new one, in memory.
+            return Err(Damage::of(path, "is empty").into());
+        }
         Self::with_backend(path, over_file(path)?)
     }
 
     /// Looks at every page of a file that is there, and changes nothing of it. Whether all check.
     pub(crate) fn check_read_only(path: &Path) -> Result<bool, Error> {
         let mut index = Self::open_read_only(path)?;
-        index.database.check_integrity().map_err(|error| failed(path, "check", error))
+        index.database_mut().check_integrity().map_err(|error| failed(path, "check", error))
     }
 
     /// Opens or makes one over files of somebody else.
@@ -73,7 +81,15 @@ impl RedbIndex {
 
     fn over(path: &Path, database: Result<Database, ::redb::DatabaseError>) -> Result<Self, Error> {
         let database = database.map_err(|error| failed(path, "open", error))?;
-        Ok(Self { path: path.to_owned(), reader: RwLock::new(None), database })
+        Ok(Self { path: path.to_owned(), reader: RwLock::new(None), database: Some(database) })
+    }
+
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect(OPEN)
+    }
+
+    fn database_mut(&mut self) -> &mut Database {
+        self.database.as_mut().expect(OPEN)
     }
 
     /// The table of records as of the latest checkpoint.
@@ -87,11 +103,11 @@ impl RedbIndex {
     }
 
     fn open_reader(&self) -> Result<ReadOnlyTable<&'static [u8], &'static [u8]>, RedbError> {
-        Ok(self.database.begin_read()?.open_table(RECORDS)?)
+        Ok(self.database().begin_read()?.open_table(RECORDS)?)
     }
 
     fn write(&self, writes: &Overlay, record: &[u8]) -> Result<(), RedbError> {
-        let mut transaction = self.database.begin_write()?;
+        let mut transaction = self.database().begin_write()?;
         // Opening after a kill then reads the allocator's state instead of the whole file.
         transaction.set_quick_repair(true);
         {
@@ -113,12 +129,27 @@ impl RedbIndex {
     }
 
     fn latest(&self) -> Result<Option<Vec<u8>>, RedbError> {
-        let table = self.database.begin_read()?.open_table(CHECKPOINTS)?;
+        let table = self.database().begin_read()?.open_table(CHECKPOINTS)?;
         Ok(table.get(LATEST)?.map(|record| record.value().to_vec()))
     }
 
     fn failed(&self, action: &str, error: impl Into<RedbError>) -> Error {
         failed(&self.path, action, error)
+    }
+}
+
+impl Drop for RedbIndex {
+    /// redb writes when it is closed, and may panic over a damaged file then as well.
+    fn drop(&mut self) {
+        let (reader, database) = (fault::write(&self.reader).take(), self.database.take());
+        let closed = guarded(&self.path, || {
+            drop(reader);
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(path = %self.path.display(), %error, "the index was not closed");
+        }
     }
 }
 
@@ -191,6 +222,10 @@ fn builder() -> Builder {
 fn failed(path: &Path, action: &str, error: impl Into<RedbError>) -> Error {
     let error = error.into();
     if let RedbError::Io(error) = error {
+        if error.kind() == io::ErrorKind::InvalidData {
+            let message = format!("the index {} does not begin as one", path.display());
+            return Error::new(ErrorKind::Corrupt, message).with_source(error);
+        }
         return fault::of_io(ErrorKind::Closed, action, path, error);
     }
     let message = format!("cannot {action} the index {}", path.display());

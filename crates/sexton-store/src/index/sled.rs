@@ -64,7 +64,7 @@ type Aborted = ConflictableTransactionError<::sled::Error>;
 impl SledIndex {
     /// Makes a directory that was not there, and makes durable that it is.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let index = Self::over(path)?;
+        let index = Self::over(path, path)?;
         index.sync()?;
         let parent = path.parent().unwrap_or(path);
         sync_directory(parent)
@@ -74,12 +74,17 @@ impl SledIndex {
 
     /// Opens a directory that is there.
     pub(crate) fn open(path: &Path, check: Check) -> Result<Self, Error> {
+        Self::open_as(path, path, check)
+    }
+
+    /// Opens a directory of which is told under another name.
+    fn open_as(path: &Path, name: &Path, check: Check) -> Result<Self, Error> {
         if !path.join("db").is_file() {
             // sled would make an empty one in its place.
-            let message = format!("the index {} holds no sled database", path.display());
+            let message = format!("the index {} holds no sled database", name.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
-        let index = Self::over(path)?;
+        let index = Self::over(path, name)?;
         if check == Check::Whole {
             for record in index.range(b"", b"")? {
                 drop(record?.1?);
@@ -93,24 +98,22 @@ impl SledIndex {
         let failed = |error| fault::of_io(ErrorKind::Closed, "copy", path, error);
         let copy = tempfile::Builder::new().prefix("sexton-sled-").tempdir().map_err(failed)?;
         copy_all(path, copy.path()).map_err(failed)?;
-        let mut index = Self::open(copy.path(), Check::Quick)?;
-        // What is told is told of the original.
-        path.clone_into(&mut index.path);
+        let mut index = Self::open_as(copy.path(), path, Check::Quick)?;
         index.copy = Some(copy);
         Ok(index)
     }
 
-    fn over(path: &Path) -> Result<Self, Error> {
-        let mut opened = Self::try_over(path);
+    fn over(path: &Path, name: &Path) -> Result<Self, Error> {
+        let mut opened = Self::try_over(path, name);
         for _ in 0..LOCK_TRIES {
             if !opened.as_ref().is_err_and(is_locked) {
                 break;
             }
             thread::park_timeout(LOCK_WAIT);
-            opened = Self::try_over(path);
+            opened = Self::try_over(path, name);
         }
         opened.map_err(|error: ::sled::Error| {
-            let path = path.display();
+            let path = name.display();
             if is_locked(&error) {
                 let message = format!("the sled index {path} is in use by another process");
                 return Error::new(ErrorKind::Busy, message).with_source(error);
@@ -123,7 +126,7 @@ impl SledIndex {
         })
     }
 
-    fn try_over(path: &Path) -> Result<Self, ::sled::Error> {
+    fn try_over(path: &Path, name: &Path) -> Result<Self, ::sled::Error> {
         // Flushes are ours to time: no thread of sled's does it.
         let database = Config::new()
             .path(path)
@@ -134,7 +137,7 @@ impl SledIndex {
         let records = database.open_tree("records")?;
         let parts = database.open_tree("parts")?;
         let checkpoints = database.open_tree("checkpoint")?;
-        Ok(Self { path: path.to_owned(), records, parts, checkpoints, database, copy: None })
+        Ok(Self { path: name.to_owned(), records, parts, checkpoints, database, copy: None })
     }
 
     /// Applies writes in transactions of bounded size.

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use sexton_core::{Epoch, Error, ErrorKind};
 
-use super::{FRAME_HEAD_BYTES, Item, Journal, SEGMENT_HEAD_BYTES, Start, replay, write_claim};
+use super::{
+    FRAME_HEAD_BYTES, Item, Journal, SEGMENT_HEAD_BYTES, SegmentHead, Start, replay, survey,
+    write_claim,
+};
 use crate::disk::Disk;
 use crate::simdisk::SimDisk;
 
@@ -66,13 +69,9 @@ fn a_last_frame_that_is_torn_anywhere_is_left_out() {
     let last = SEGMENT_HEAD_BYTES + frame_bytes(2) + frame_bytes(3);
     let end = last + FRAME_HEAD_BYTES + 4 * 9;
     for cut in last..end {
-        for fill in ["truncate", "zero", "garbage"] {
+        for (fill, byte) in [("zeros", 0), ("garbage", 0xa5)] {
             let torn = disk.after_kill();
-            torn.tamper("journal-0000000001", |bytes| match fill {
-                "truncate" => bytes.truncate(cut),
-                "zero" => bytes[cut..].fill(0),
-                _ => bytes[cut..].fill(0xa5),
-            });
+            torn.tamper("journal-0000000001", |bytes| bytes[cut..].fill(byte));
             let (found, mut journal) = read(&torn, BEGINNING).unwrap();
             assert_eq!(found, numbers(1..=5), "{fill} at {cut}");
             // It goes on behind what was found, over what was torn.
@@ -87,6 +86,81 @@ fn a_last_frame_that_is_torn_anywhere_is_left_out() {
             assert_eq!((n_found, reached), (86, 86), "{fill} at {cut}");
         }
     }
+}
+
+#[test]
+fn a_segment_that_is_shorter_than_it_was_made_is_told() {
+    // No power cut does this: a segment has its length before it counts.
+    let (disk, _) = journal(&[2, 3, 4]);
+    for length in 0..usize::try_from(SEGMENT_BYTES).unwrap() {
+        let short = disk.after_kill();
+        short.tamper("journal-0000000001", |bytes| bytes.truncate(length));
+        let error = read(&short, BEGINNING).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let place = format!("journal-0000000001 is damaged at byte {length}: it ends");
+        assert!(error.to_string().contains(&place), "{error}");
+        // What stands before it can still be read.
+        let mut n_found = 0;
+        let found = survey(&short, Some(BEGINNING), &mut |_, _| {
+            n_found += 1;
+            Ok(())
+        });
+        let (mut end, mut whole) = (SEGMENT_HEAD_BYTES, 0);
+        for items in [2, 3, 4] {
+            // The padding behind a frame does not matter.
+            whole += if end + FRAME_HEAD_BYTES + items * 9 <= length { items } else { 0 };
+            end += frame_bytes(items);
+        }
+        assert_eq!(n_found, whole, "{length}");
+        assert!(found.damage.iter().any(|it| it.place == u64::try_from(length).ok()));
+        assert_eq!(found.remains, None);
+    }
+    // A file from before its length was written into its head is read as ever.
+    let old = disk.after_kill();
+    old.tamper("journal-0000000001", |bytes| {
+        let head = SegmentHead { generation: 1, first: 1, bytes: 0 };
+        bytes[..SEGMENT_HEAD_BYTES].copy_from_slice(&head.to_bytes());
+        bytes.truncate(SEGMENT_HEAD_BYTES + frame_bytes(2));
+    });
+    assert_eq!(read(&old, BEGINNING).unwrap().0, numbers(1..=2));
+}
+
+#[test]
+fn what_stands_behind_the_end_is_noted_unless_it_is_of_an_earlier_use() {
+    let noted = |disk: &SimDisk, start| {
+        let mut damage = Vec::new();
+        let found = survey(disk, Some(start), &mut |_, _| Ok(()));
+        damage.extend(found.damage);
+        let read = super::read(disk, start, &mut |_, _| Ok(()));
+        assert_eq!((damage, read.as_ref().ok()), (Vec::new(), Some(&found.remains)));
+        found.remains
+    };
+    let (disk, mut journal) = journal(&[2, 3, 4]);
+    assert_eq!(noted(&disk, BEGINNING), None, "zeros");
+    let last = SEGMENT_HEAD_BYTES + frame_bytes(2) + frame_bytes(3);
+    for at in last..last + FRAME_HEAD_BYTES + 4 * 9 {
+        let bent = disk.after_kill();
+        bent.tamper("journal-0000000001", |bytes| bytes[at] ^= 4);
+        let note = noted(&bent, BEGINNING).expect("something stands there");
+        assert_eq!(note.place, u64::try_from(last).unwrap());
+        assert!(note.to_string().ends_with("never acknowledged, or damage"), "{note}");
+    }
+    let torn = disk.after_kill();
+    torn.tamper("journal-0000000001", |bytes| bytes[last..last + 24].fill(0));
+    let note = noted(&torn, BEGINNING).expect("something stands there");
+    assert!(note.what.contains("an earlier use of the file"), "{note}");
+    // Segments that were full are used again: what is left of that is no news.
+    append(&mut journal, 10, &[8; 22]);
+    journal.free(185).unwrap();
+    append(&mut journal, 186, &[60, 1]);
+    let start = Start { position: 185, generation: journal.generation() };
+    assert!(journal.generation() > 3, "a segment was used again");
+    assert_eq!(noted(&disk, start), None, "frames of an earlier use");
+    let name = super::segment_name(journal.generation());
+    let torn = SEGMENT_HEAD_BYTES + frame_bytes(60);
+    disk.tamper(&name, |bytes| bytes[torn + FRAME_HEAD_BYTES] ^= 1);
+    let note = noted(&disk, start).expect("a frame that does not check");
+    assert!(note.what.ends_with("never acknowledged, or damage"), "{note}");
 }
 
 #[test]

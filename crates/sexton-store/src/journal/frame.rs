@@ -3,7 +3,7 @@
 //! All numbers are little-endian. `docs/format.md` has the same as tables.
 //!
 //! ```text
-//! segment:  "SXTNJRNL"  format:4  crc32:4  generation:8  first position:8  zeros to 64
+//! segment:  "SXTNJRNL"  format:4  crc32:4  generation:8  first position:8  bytes:8  zeros to 64
 //! frame:    "SXF" format:1  length:4  generation:8  position:8  items:4  crc32:4  body  zeros to 8
 //! batch:    1  shard:2  epoch:8  expected:8  at:8  order:8  writes:4  (key length:4 key value)*
 //!           events:4  (length:4 event)*
@@ -43,6 +43,8 @@ pub(crate) struct SegmentHead {
     pub(crate) generation: u64,
     /// The position of the first item in it.
     pub(crate) first: u64,
+    /// The bytes that its file was made with; 0 if whoever wrote the head did not say.
+    pub(crate) bytes: u64,
 }
 
 /// Why a segment's head cannot be used.
@@ -62,6 +64,7 @@ impl SegmentHead {
         put(&mut head, 8, &u32::from(FORMAT).to_le_bytes());
         put(&mut head, 16, &self.generation.to_le_bytes());
         put(&mut head, 24, &self.first.to_le_bytes());
+        put(&mut head, 32, &self.bytes.to_le_bytes());
         let sum = crc32fast::hash(&head);
         put(&mut head, 12, &sum.to_le_bytes());
         head
@@ -75,6 +78,7 @@ impl SegmentHead {
         let sum = reader.u32().ok_or(BadHead::Damaged)?;
         let generation = reader.u64().ok_or(BadHead::Damaged)?;
         let first = reader.u64().ok_or(BadHead::Damaged)?;
+        let said = reader.u64().ok_or(BadHead::Damaged)?;
         let mut blank = *bytes;
         put(&mut blank, 12, &[0; 4]);
         if magic != Some(*SEGMENT_MAGIC) || sum != crc32fast::hash(&blank) {
@@ -83,7 +87,7 @@ impl SegmentHead {
         if format != u32::from(FORMAT) {
             return Err(BadHead::Other(format));
         }
-        Ok(Self { generation, first })
+        Ok(Self { generation, first, bytes: said })
     }
 }
 
@@ -143,6 +147,20 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
     let head = FrameHead { generation, position, items };
     let bytes = (FRAME_HEAD_BYTES + length).next_multiple_of(ALIGNMENT);
     Some(Frame { format, head, body, bytes })
+}
+
+/// Whether the bytes begin like a frame of this generation that begins with this item, checked or
+/// not: two of its three marks are there, so a bit of damage does not hide it.
+pub(crate) fn is_like(bytes: &[u8], generation: u64, position: u64) -> bool {
+    let mark = |offset: usize, mark: &[u8]| {
+        u8::from(bytes.get(offset..).is_some_and(|rest| rest.starts_with(mark)))
+    };
+    let marks = [
+        mark(0, FRAME_MAGIC),
+        mark(8, &generation.to_le_bytes()),
+        mark(16, &position.to_le_bytes()),
+    ];
+    marks.iter().sum::<u8>() >= 2
 }
 
 fn checksum(head: &[u8], body: &[u8]) -> u32 {
@@ -339,7 +357,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_segment_head_is_noticed() {
-        let head = SegmentHead { generation: 9, first: 1_000 };
+        let head = SegmentHead { generation: 9, first: 1_000, bytes: 8_192 };
         let bytes = head.to_bytes();
         assert_eq!(SegmentHead::from_bytes(&bytes), Ok(head));
         for bit in 0..bytes.len() * 8 {
@@ -352,7 +370,7 @@ mod tests {
     #[test]
     fn a_segment_of_another_format_is_refused_by_name() {
         for other in [FORMAT - 1, FORMAT + 1] {
-            let mut bytes = SegmentHead { generation: 1, first: 1 }.to_bytes();
+            let mut bytes = SegmentHead { generation: 1, first: 1, bytes: 0 }.to_bytes();
             bytes[8] = other;
             bytes[12..16].fill(0);
             let sum = crc32fast::hash(&bytes);

@@ -11,7 +11,7 @@ use super::frame::{
 };
 use super::{Journal, SPARES_MAX, Segment, bytes_of, segment_name};
 use crate::disk::Disk;
-use crate::fault::{self, Damage};
+use crate::fault::{self, Damage, Note};
 
 /// From where a journal is replayed: what the checkpoint of the index says.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +48,13 @@ pub(crate) fn replay(
     Ok((Journal { disk, segment_bytes, live, spares, next_spare, file, offset }, end.reached))
 }
 
-/// Reads a journal as [`replay`] does, and changes nothing. Returns the position of its last item.
+/// Reads a journal as [`replay`] does, and changes nothing. Returns what stands behind its end.
 ///
 /// # Errors
 ///
 /// As [`replay`].
-pub(crate) fn read(disk: &dyn Disk, start: Start, take: Take<'_>) -> Result<u64, Error> {
-    walk(disk, start, Ending::AsItIs, take).map(|(_, end)| end.reached)
+pub(crate) fn read(disk: &dyn Disk, start: Start, take: Take<'_>) -> Result<Option<Note>, Error> {
+    walk(disk, start, Ending::AsItIs, take).map(|(_, end)| end.remains)
 }
 
 /// What becomes of the last frame, which may lie in a cache only.
@@ -70,6 +70,8 @@ struct End {
     reached: u64,
     /// The offset behind the last frame.
     offset: usize,
+    /// What stands there, if it may be a frame.
+    remains: Option<Note>,
 }
 
 /// Hands out every item behind the start, unless anything is damaged.
@@ -81,11 +83,11 @@ fn walk(
 ) -> Result<(VecDeque<Segment>, End), Error> {
     let (live, begin) = list_segments(disk, start)?;
     let mut reached = live.get(begin).map_or(0, |segment| segment.head.first - 1);
-    let mut offset = SEGMENT_HEAD_BYTES;
+    let (mut offset, mut remains) = (SEGMENT_HEAD_BYTES, None);
     for (index, segment) in live.iter().enumerate().skip(begin) {
         let head = segment.head;
         if head.first != reached + 1 {
-            return Err(gap(disk, head, &End { reached, offset }).into());
+            return Err(gap(disk, head, (reached, offset)).into());
         }
         let reading = Reading::begin(disk, head)?;
         if let Some(damage) = reading.stopped_by.clone() {
@@ -93,29 +95,39 @@ fn walk(
         }
         if index + 1 == live.len() {
             reading.check_end(start)?;
-            if ending == Ending::MadeDurable {
-                reading.make_durable(disk)?;
+            match ending {
+                Ending::MadeDurable => reading.make_durable(disk)?,
+                Ending::AsItIs => remains = reading.remains(),
             }
         }
         reading.hand_out(start.position, take)?;
         (reached, offset) = (reading.reached, reading.end);
     }
-    Ok((live, End { reached, offset }))
+    Ok((live, End { reached, offset, remains }))
 }
 
-/// A segment ends before the one with this head begins.
-fn gap(disk: &dyn Disk, next: SegmentHead, end: &End) -> Damage {
+/// A segment ends, with an item and at an offset, before the one with this head begins.
+fn gap(disk: &dyn Disk, next: SegmentHead, (reached, offset): (u64, usize)) -> Damage {
     let path = disk.path(&segment_name(next.generation - 1));
-    let (reached, first) = (end.reached, next.first);
+    let first = next.first;
     let what = format!("its frames end with {reached}, the next segment begins with {first}");
-    Damage::at(&path, bytes_of(end.offset), what)
+    Damage::at(&path, bytes_of(offset), what)
+}
+
+/// What a survey found.
+#[derive(Debug, Default)]
+pub(crate) struct Surveyed {
+    /// What is damaged.
+    pub(crate) damage: Vec<Damage>,
+    /// What stands behind the end of a journal that is not damaged there.
+    pub(crate) remains: Option<Note>,
 }
 
 /// Reads a journal that may be damaged, and changes nothing: hands out every item behind the
 /// start up to the first damage, and looks at all the rest as well.
 ///
 /// Without a start it is not known where the journal has to begin: everything is looked at.
-pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> Vec<Damage> {
+pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> Surveyed {
     let (segments, mut damage) = survey_heads(disk);
     let is_before = |first: u64| start.is_none_or(|start| first <= start.position + 1);
     let begin = match start {
@@ -126,11 +138,12 @@ pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> V
     let Some(begin) = begin else {
         let first = segments.iter().find_map(|(_, head)| *head);
         damage.push(missing_beginning(disk, first, start));
-        return damage;
+        return Surveyed { damage, remains: None };
     };
     let is_missing = |generation| Damage::of(&disk.path(&segment_name(generation)), "is missing");
     let last = segments.last().map_or(0, |(generation, _)| *generation);
-    let (mut end, mut is_whole, mut before): (Option<End>, bool, u64) = (None, true, 0);
+    let (mut is_whole, mut before, mut remains) = (true, 0, None);
+    let mut end: Option<(u64, usize)> = None;
     for (generation, head) in segments.into_iter().skip(begin) {
         if before > 0 && before + 1 != generation {
             damage.extend((before + 1..generation).map(is_missing));
@@ -141,8 +154,8 @@ pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> V
             (end, is_whole) = (None, false);
             continue;
         };
-        if let Some(end) = end.take_if(|end| head.first != end.reached + 1) {
-            damage.push(gap(disk, head, &end));
+        if let Some(end) = end.take_if(|end| head.first != end.0 + 1) {
+            damage.push(gap(disk, head, end));
             is_whole = false;
         }
         let reading = match Reading::begin(disk, head) {
@@ -161,12 +174,15 @@ pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> V
         is_whole &= reading.stopped_by.is_none();
         damage.extend(reading.stopped_by.clone());
         if generation == last {
-            damage.extend(reading.check_end(start).err());
+            let checked = reading.check_end(start);
+            let is_sound = reading.stopped_by.is_none() && checked.is_ok();
+            remains = is_sound.then(|| reading.remains()).flatten();
+            damage.extend(checked.err());
         }
-        end = Some(End { reached: reading.reached, offset: reading.end });
+        end = Some((reading.reached, reading.end));
     }
     damage.extend((last + 1..=start.generation).map(is_missing));
-    damage
+    Surveyed { damage, remains }
 }
 
 /// All segments with their heads, as far as these can be read; what cannot is damage.
@@ -200,7 +216,8 @@ struct Reading {
     reached: u64,
     /// The offset behind the last frame.
     end: usize,
-    /// A frame there that checks and cannot be the next.
+    /// Why it cannot be what was written: a frame there that checks and cannot be the next, or a
+    /// file that was cut short.
     stopped_by: Option<Damage>,
 }
 
@@ -229,7 +246,41 @@ impl Reading {
             reading.reached += u64::from(frame.head.items);
             reading.end += frame.bytes;
         }
+        let is = bytes_of(reading.content.len());
+        if is < head.bytes && reading.stopped_by.is_none() {
+            // No crash does this: it had its length, durably, before it got its name.
+            let what = format!("it ends there, and was made {} bytes long", head.bytes);
+            reading.stopped_by = Some(Damage::at(&reading.path, is, what));
+        }
         Ok(reading)
+    }
+
+    /// What stands behind the last frame, if it may be one: a power cut leaves such things, and
+    /// damage of what was acknowledged looks the same.
+    fn remains(&self) -> Option<Note> {
+        let rest = self.content.get(self.end..)?;
+        if rest.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        let what = if frame::is_like(rest, self.head.generation, self.reached + 1)
+            && frame::read(rest).is_none()
+        {
+            "a write that was never acknowledged, or damage"
+        } else if self.was_used_before() {
+            return None;
+        } else {
+            "a write that was never acknowledged, what an earlier use of the file left, or damage"
+        };
+        let what = format!("something that is no whole frame: {what}");
+        Some(Note { file: self.path.clone(), place: bytes_of(self.end), what })
+    }
+
+    /// Whether a frame of an earlier use stands behind the end.
+    fn was_used_before(&self) -> bool {
+        (self.end..self.content.len()).step_by(ALIGNMENT).any(|offset| {
+            let found = self.content.get(offset..).and_then(frame::read);
+            found.is_some_and(|frame| frame.head.generation < self.head.generation)
+        })
     }
 
     /// Whether the journal may end with this segment.
@@ -337,12 +388,14 @@ fn list_segments(disk: &dyn Disk, start: Start) -> Result<(VecDeque<Segment>, us
 
 /// No segment begins where the index ends.
 fn missing_beginning(disk: &dyn Disk, first: Option<SegmentHead>, start: Start) -> Damage {
-    let begins = first.map_or_else(
-        || "holds no segment".to_owned(),
-        |head| format!("begins with commit {}", head.first),
-    );
     let ends = start.position;
-    let what = format!("{begins}, and the index ends with {ends}: what lies between is missing");
+    let what = match first.map(|head| head.first) {
+        None => format!("holds no segment: everything behind commit {ends} is missing"),
+        Some(first) => format!(
+            "begins with commit {first}, and the index ends with {ends}: what lies between is \
+             missing"
+        ),
+    };
     Damage::of(&disk.path(""), what)
 }
 
