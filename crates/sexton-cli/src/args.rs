@@ -33,6 +33,11 @@ pub enum Command {
     /// Exit status: 0 if all that was looked at is sound, 1 if something is damaged or a promise
     /// is broken, 2 if there is no such store or it cannot be opened.
     Inspect(InspectArgs),
+    /// Run actors under faults by chance, and look at every promise after every step: crashes, torn
+    /// and failed flushes, lost and late answers, clocks that jump, processes taken for dead.
+    ///
+    /// Exit status: 0 if every promise was kept, 1 if not, 2 for bad usage.
+    Sim(SimArgs),
     /// Write a small event list with every kind of event in it.
     Generate(GenerateArgs),
 }
@@ -132,6 +137,66 @@ impl std::fmt::Display for StoreSpec {
             Self::Memory => f.write_str("memory"),
         }
     }
+}
+
+/// The options of `sexton sim`.
+#[derive(Debug, clap::Args)]
+pub struct SimArgs {
+    /// What is simulated.
+    #[arg(long, value_enum, default_value_t = ScenarioName::Probes)]
+    pub scenario: ScenarioName,
+    /// How many seeds.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub seeds: u64,
+    /// The first of them.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub from: u64,
+    /// One seed and no other, as a failure names it.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "minutes"])]
+    pub seed: Option<u64>,
+    /// For so long instead of so many seeds.
+    #[arg(long, value_name = "MINUTES", conflicts_with = "seeds")]
+    pub minutes: Option<f64>,
+    /// The steps of a run until the trouble ends and all must come to its end.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub steps: u32,
+    /// What can go wrong.
+    #[arg(long, value_enum, default_value_t = FaultSet::All)]
+    pub faults: FaultSet,
+    /// Print every step, one a line.
+    #[arg(long, conflicts_with = "json")]
+    pub trace: bool,
+    /// Print the verdict as JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScenarioName {
+    /// Scripted actors, each turn of which is held against a specification.
+    Probes,
+    /// The whole fleet on the simulated cloud.
+    Fleet,
+}
+
+impl ScenarioName {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probes => "probes",
+            Self::Fleet => "fleet",
+        }
+    }
+}
+
+/// What can go wrong in a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FaultSet {
+    /// Everything, now and then; in each run some of it and not the rest.
+    All,
+    /// Nothing but the order in which things happen.
+    None,
 }
 
 /// The options of `sexton generate`.

@@ -11,6 +11,7 @@ pub mod trace;
 pub mod replay;
 pub mod check;
 pub mod inspect;
+pub mod sim;
 pub mod generate;
 pub mod series;
 pub mod report;

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sexton::clock::{Clock, WallClock};
-use sexton_cli::args::{Args, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs};
+use sexton_cli::args::{Args, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs, SimArgs};
 use sexton_cli::chain;
 use sexton_cli::replay::{self, Outcome};
 use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};
-use sexton_cli::{check, inspect};
+use sexton_cli::{check, inspect, sim};
 
 /// The exit status for a leak, a resurrection or a broken promise.
 const NOT_CLEAN: u8 = 1;
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay(&args),
         Command::Check(args) => check(&args),
         Command::Inspect(args) => inspect(&args),
+        Command::Sim(args) => simulate(&args),
         Command::Generate(args) => generate(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -112,6 +113,22 @@ fn inspect(args: &InspectArgs) -> Result<ExitCode, Box<dyn Error>> {
         Ok(false) => Ok(ExitCode::from(NOT_CLEAN)),
         // Whoever reads it has seen enough.
         Err(inspect::InspectError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs seeds.
+fn simulate(args: &SimArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let (clock, mut out) = (WallClock, io::stdout().lock());
+    let began = clock.now();
+    let seconds = || clock.now().since(began).as_secs_f64();
+    match sim::simulate(args, seconds, &mut out) {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::from(NOT_CLEAN)),
+        // Whoever reads it has seen enough.
+        Err(sim::SimError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use crate::actor::Kinds;
 use crate::codec;
 use crate::deadline;
 use crate::destroy::{ActorRecord, Entry};
-use crate::engine::{each, find_slot, read_debts, read_entry};
+use crate::engine::{each, each_shard, find_slot, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, Parsed, Shard, Table};
@@ -51,11 +51,11 @@ pub fn audit(store: &dyn Store, kinds: &Kinds, limit: usize) -> Result<Vec<Broke
         Entry::Alive(record) => audit.living(&id, &record),
         Entry::Tombstone(_) => audit.buried(&id),
     })?;
-    for shard in Shard::all() {
+    each_shard(store, |shard| {
         audit.alarms(shard)?;
         audit.links(shard)?;
-        audit.debts(shard)?;
-    }
+        audit.debts(shard)
+    })?;
     audit.rows()?;
     Ok(audit.broken)
 }

@@ -42,7 +42,7 @@ use self::draft::Draft;
 use self::slot::{Found, Slot};
 
 pub use self::aside::Unreadable;
-pub(crate) use self::recover::each;
+pub(crate) use self::recover::{each, each_shard};
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
 pub(crate) use self::turns::guard;

@@ -236,6 +236,22 @@ pub struct MailOrder {
     pub index: u32,
 }
 
+/// What every key of a shard begins with, and no other key is below.
+pub(crate) fn shard(shard: Shard) -> Key {
+    shard.0.to_be_bytes().to_vec()
+}
+
+/// What no key of any shard lies behind.
+pub(crate) fn end_of_shards() -> Key {
+    SHARDS.to_be_bytes().to_vec()
+}
+
+/// The shard that a key lies in, if it lies in one.
+pub(crate) fn shard_of(key: &[u8]) -> Option<Shard> {
+    let number = u16::from_be_bytes(*key.first_chunk()?);
+    (number < SHARDS).then_some(Shard(number))
+}
+
 /// What a range of keys begins with.
 pub fn prefix(shard: Shard, table: Table) -> Key {
     let mut key = Vec::with_capacity(64);

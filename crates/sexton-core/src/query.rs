@@ -4,9 +4,9 @@ use crate::actor::Actor;
 use crate::codec;
 use crate::destroy::Entry;
 use crate::effect::Debt;
-use crate::engine::{each, read_debts, read_entry};
+use crate::engine::{each, each_shard, read_debts, read_entry};
 use crate::error::{Error, ErrorKind};
-use crate::key::{self, ActorId, Parsed, Shard, Table};
+use crate::key::{self, ActorId, Parsed, Table};
 use crate::row::RowView;
 use crate::store::Store;
 
@@ -86,7 +86,7 @@ pub fn all_entries(
     store: &dyn Store,
     mut visit: impl FnMut(ActorId, Entry) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for shard in Shard::all() {
+    each_shard(store, |shard| {
         each(store, &key::prefix(shard, Table::Actor), |at, bytes| {
             let Some(Parsed::Actor(id)) = key::parse(at) else { return Ok(()) };
             let entry = codec::open(bytes).map_err(|error| {
@@ -94,9 +94,8 @@ pub fn all_entries(
                     .with_source(error)
             })?;
             visit(id, entry)
-        })?;
-    }
-    Ok(())
+        })
+    })
 }
 
 /// The children of an actor, in order of their ids.

@@ -69,7 +69,7 @@ mod mailbox;
 mod handle;
 mod shard;
 mod committer;
-mod gate;
+pub mod gate;
 mod events;
 pub mod log;
 mod perform;

@@ -65,10 +65,13 @@ impl Engine {
             alarm_switch: Switch::On,
             effect_switch: Switch::On,
         };
-        for shard in Shard::all().filter(|shard| part.has(*shard)) {
+        each_shard(store, |shard| {
+            if !part.has(shard) {
+                return Ok(());
+            }
             engine.recover_mail(store, shard)?;
-            engine.recover_debts(store, shard)?;
-        }
+            engine.recover_debts(store, shard)
+        })?;
         engine.recover_stuck(store)?;
         engine.look_ahead(recovered_at, store)?;
         Ok(engine)
@@ -121,6 +124,21 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Calls `visit` for every shard in which anything lies, in order: most stores hold far fewer
+/// actors than there are shards, and looking into each would be most of opening one.
+pub(crate) fn each_shard(
+    store: &dyn Store,
+    mut visit: impl FnMut(Shard) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (mut from, end) = (Vec::new(), key::end_of_shards());
+    while let Some((first, _)) = store.scan(&from, &end, 1)?.first() {
+        let Some(shard) = key::shard_of(first) else { return Ok(()) };
+        visit(shard)?;
+        from = key::end_of(&key::shard(shard));
+    }
+    Ok(())
 }
 
 /// Calls `visit` for every record under `prefix`, page by page.

@@ -2,13 +2,13 @@
 
 use crate::deadline::{BackOff, Due, rings_at};
 use crate::error::{Error, Refusal};
-use crate::key::{self, ActorId, Parsed, Shard};
+use crate::key::{self, ActorId, Parsed};
 use crate::limits::FAILURES_BEFORE_STALLED;
 use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::draft::End;
-use super::recover::each_between;
+use super::recover::{each_between, each_shard};
 use super::slot::{Found, Slot};
 use super::{Engine, Turned};
 
@@ -24,7 +24,10 @@ impl Engine {
             return Ok(());
         }
         let horizon = now + self.limits.alarm_horizon;
-        for shard in Shard::all().filter(|shard| self.part.has(*shard)) {
+        each_shard(store, |shard| {
+            if !self.part.has(shard) {
+                return Ok(());
+            }
             let (from, to) =
                 (key::alarms_from(shard, self.horizon), key::alarms_from(shard, horizon));
             each_between(store, (from, &to), |at, _| {
@@ -32,8 +35,8 @@ impl Engine {
                     self.alarms.insert((due, id));
                 }
                 Ok(())
-            })?;
-        }
+            })
+        })?;
         self.horizon = horizon;
         Ok(())
     }
