@@ -334,13 +334,14 @@ impl Handler<Expire> for Container {
 }
 
 macro_rules! container_message {
-    ($name:ty, $text:literal) => {
+    ($name:ty, $text:literal $(, is_news: $news:literal)?) => {
         impl Message for $name {
             const NAME: &'static str = $text;
+            $(const IS_NEWS: bool = $news;)?
             type Reply = ();
         }
     };
 }
 container_message!(Tend, "tend");
 container_message!(Reconfigure, "reconfigure");
-container_message!(ContainerCallback, "container_callback");
+container_message!(ContainerCallback, "container_callback", is_news: true);

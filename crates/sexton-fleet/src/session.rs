@@ -16,8 +16,10 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::caller::Caller;
 use crate::due::{self, Expire};
 use crate::placement::SessionEnd;
+use crate::senders::{is_from_parent, only_if};
 use crate::sweeps::Bereaved;
 use crate::task::{Progress, TaskRunner};
 use crate::workspace::{SessionNews, Workspace};
@@ -80,9 +82,10 @@ pub enum SessionAnswer {
 }
 
 macro_rules! message {
-    ($name:ty, $text:literal) => {
+    ($name:ty, $text:literal $(, is_news: $news:literal)?) => {
         impl Message for $name {
             const NAME: &'static str = $text;
+            $(const IS_NEWS: bool = $news;)?
             type Reply = ();
         }
     };
@@ -104,7 +107,7 @@ pub struct SessionResult {
     /// How it ended.
     pub end: SessionEnd,
 }
-message!(SessionResult, "session_result");
+message!(SessionResult, "session_result", is_news: true);
 
 /// From its workspace: you are over, whatever you do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,7 +163,8 @@ impl Session {
         let due_at = self.shown_at + self.init.silence / SHOWN_PER_SILENCE;
         if let Some(task) = self.init.task.clone().filter(|_| due_at <= turn.now()) {
             self.shown_at = turn.now();
-            turn.send::<TaskRunner, _>(&task, &Progress);
+            let caller = Caller::owner(self.init.owner.as_str());
+            turn.send::<TaskRunner, _>(&task, &Progress { caller });
         }
     }
 
@@ -312,6 +316,7 @@ impl Handler<SessionResult> for Session {
 impl Handler<Lose> for Session {
     /// The workspace does not wait for its end, so there is nothing to tell.
     fn handle(&mut self, message: Lose, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         if self.status == SessionStatus::Started {
             self.status = SessionStatus::Lost;
         }
@@ -322,6 +327,7 @@ impl Handler<Lose> for Session {
 
 impl Handler<SessionTold> for Session {
     fn handle(&mut self, _message: SessionTold, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         if self.status == SessionStatus::Started {
             return Err(Refusal::new("the session has not ended"));
         }

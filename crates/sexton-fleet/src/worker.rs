@@ -18,10 +18,11 @@ use sexton_core::{
     Actor, ActorRef, Deadlines, Handler, Handlers, Message, Outcome, Refusal, Row, Timestamp, Turn,
 };
 
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 use crate::due::{self, Expire};
 use crate::policy::Policy;
 use crate::sandbox::{Sandbox, TurnedAway, WorkerLost};
+use crate::senders::only_if;
 
 pub use self::silence::WorkerDue;
 
@@ -257,11 +258,12 @@ impl Actor for Worker {
         Ok(())
     }
 
-    /// Whoever ends it by name says himself that what runs on it is lost.
+    /// Keeps G12: that nobody looks after the host any more says nothing of what runs on it. Those
+    /// that a second source calls lost are given up, no more than in any pass; the others run on
+    /// until they end by themselves or by their own bounds.
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
-        let residents: Vec<ActorRef> = self.residents.keys().cloned().collect();
-        for sandbox in residents {
-            self.give_up(&sandbox, "its worker was destroyed", turn);
+        if self.lost().next().is_some() {
+            self.give_up_some(turn);
         }
     }
 }
@@ -283,6 +285,7 @@ impl Handler<WorkerBeat> for Worker {
 
 impl Handler<Arrive> for Worker {
     fn handle(&mut self, message: Arrive, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from() == Some(&message.sandbox))?;
         let max = usize::try_from(self.init.terms.sandboxes_max).unwrap_or(usize::MAX);
         let why = if self.status == WorkerStatus::Gone {
             "the worker is gone"
@@ -299,7 +302,8 @@ impl Handler<Arrive> for Worker {
 }
 
 impl Handler<Depart> for Worker {
-    fn handle(&mut self, message: Depart, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, message: Depart, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from() == Some(&message.sandbox))?;
         self.residents.remove(&message.sandbox);
         Ok(())
     }
@@ -307,7 +311,7 @@ impl Handler<Depart> for Worker {
 
 impl Handler<EndWorker> for Worker {
     fn handle(&mut self, message: EndWorker, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, EndWorker::NAME), turn)?;
         if !self.residents.is_empty() {
             let n = self.residents.len();
             return Err(Refusal::new(format!("still in use: {n} sandboxes are on it")));

@@ -1,6 +1,6 @@
 //! A node, and the reaper that finds what no node owns.
 
-use sexton_core::coverage::Model;
+use sexton_core::coverage::{Model, Seen};
 use sexton_core::{ActorRef, Outcome};
 
 use crate::asks::{Ask, Disclaim, NotNeeded, Under};
@@ -8,8 +8,8 @@ use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::node::{
     AgentDown, AgentUp, Attach, Claim, Drain, Heartbeat, Holding, Lost, Machine, MarkIdle, Node,
-    NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeTerms, Ready, Return,
-    Unclaim, WorkspaceChanged, WorkspaceUse,
+    NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec, NodeTerms, Ready,
+    Return, Unclaim, WorkspaceChanged, WorkspaceUse,
 };
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, Place};
@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::reaper::{Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit};
 use crate::sweeps;
 use crate::task::{Step, TaskRunner};
-use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
+use crate::workspace::{Workspace, WorkspaceEnd, WorkspaceTerms};
 
 use super::{KEPT, LOST, OWNER, caller, failure, id, is_lost, kept_by_its_owner};
 
@@ -30,6 +30,7 @@ pub fn node(policy: &Policy) -> Model<Node> {
     let policy = &Policy { agent_version: "2".to_owned(), ..policy.clone() };
     let terms = NodeTerms::of(policy);
     let init = |tenure, class, role| NodeInit {
+        origin: NodeOrigin::Made,
         owner: OWNER.to_owned(),
         installation: "model".to_owned(),
         spec: NodeSpec { tenure, class, role, size: "s".to_owned(), location: "l".to_owned() },
@@ -37,12 +38,14 @@ pub fn node(policy: &Policy) -> Model<Node> {
     };
     let (managed, owner) = (Tenure::Managed, id::<Owner>(OWNER));
     let ours = init(managed, NodeClass::Managed, NodeRole::Workspace);
+    let asked = NodeInit { origin: NodeOrigin::Asked, ..ours.clone() };
     let deployment = init(managed, NodeClass::Managed, NodeRole::Deployment);
     let theirs = init(managed, NodeClass::UserOwned, NodeRole::Workspace);
     let kept = init(Tenure::External, NodeClass::Managed, NodeRole::Workspace);
     let model = Model::<Node>::new()
         .holding("a machine")
         .birth_of("managed", owner.clone(), ours.clone())
+        .birth_of("asked for", owner.clone(), asked)
         .birth_of("deployment", owner.clone(), deployment)
         .birth_of("user-owned", owner.clone(), theirs)
         .birth_of("external", owner, kept)
@@ -58,8 +61,8 @@ pub fn node(policy: &Policy) -> Model<Node> {
             vec![Heartbeat { epoch: seen.epoch(), load: None, version: None }]
         })
         .message::<Lost>(|seen| vec![Lost { epoch: seen.epoch(), class: "gone".to_owned() }])
-        .message::<Claim>(|_| vec![Claim { by: id::<TaskRunner>("t") }])
-        .message::<Unclaim>(|_| vec![Unclaim { lease: 1 }])
+        .message::<Claim>(|_| vec![Claim { caller: caller(), by: id::<TaskRunner>("t") }])
+        .message::<Unclaim>(|_| vec![Unclaim { caller: caller(), lease: 1 }])
         .message::<Drain>(|_| vec![Drain { caller: caller() }])
         .message::<EndNode>(|seen| {
             let (caller, name) = (caller(), seen.me().id.name().to_owned());
@@ -88,8 +91,8 @@ pub fn node(policy: &Policy) -> Model<Node> {
 fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
     let terms = WorkspaceTerms::of(policy);
     let both = || [OF_TASK, KEPT].map(str::to_owned).into_iter();
-    model
-        .message::<Place>(move |_| {
+    let model = model
+        .message_from::<Place>(id::<Owner>(OWNER), move |_| {
             let task = Some(id::<TaskRunner>("t"));
             let of_task = Place {
                 workspace: OF_TASK.to_owned(),
@@ -104,20 +107,25 @@ fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
                 Place { workspace, task: None, tenure: Tenure::External, terms, lease: None },
             ]
         })
-        .message::<Leave>(move |_| {
+        .message_from::<Leave>(id::<Owner>(OWNER), move |_| {
             both().map(|workspace| Leave { workspace, end: WorkspaceEnd::Stop }).collect()
-        })
-        .message::<Return>(|_| {
-            let back = |workspace: &str, tenure| Return { workspace: workspace.to_owned(), tenure };
-            vec![back(OF_TASK, Tenure::Managed), back(KEPT, Tenure::External)]
-        })
-        .message::<WorkspaceUse>(|_| {
-            let workspace = || OF_TASK.to_owned();
-            [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy }).into()
-        })
-        .message::<WorkspaceChanged>(move |_| {
-            both().map(|workspace| WorkspaceChanged { workspace, why: "idle".to_owned() }).collect()
-        })
+        });
+    let model = model.message_from::<WorkspaceUse>(id::<Workspace>(OF_TASK), |seen| {
+        let workspace = || OF_TASK.to_owned();
+        let at = seen.now();
+        [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy, at }).into()
+    });
+    let seats = [(OF_TASK, Tenure::Managed), (KEPT, Tenure::External)].into_iter();
+    seats.fold(model, |model, (name, tenure)| {
+        let (me, workspace) = (id::<Workspace>(name), move || name.to_owned());
+        model
+            .message_from::<Return>(me.clone(), move |_| {
+                vec![Return { workspace: workspace(), tenure }]
+            })
+            .message_from::<WorkspaceChanged>(me, move |_| {
+                vec![WorkspaceChanged { workspace: workspace(), why: "idle".to_owned() }]
+            })
+    })
 }
 
 /// What its owner has made beside the machine, and what its tasks ask.
@@ -135,9 +143,16 @@ fn beside(model: Model<Node>) -> Model<Node> {
             let (workspace, step) = (OF_TASK.to_owned(), Step::NodeSelection);
             vec![Ask { task: task(), workspace, step }]
         })
-        .message::<NotNeeded>(|_| vec![NotNeeded])
-        .message::<Disclaim>(move |_| vec![Disclaim { task: task() }])
-        .message::<Under>(|_| vec![Under { workspace: OF_TASK.to_owned(), lease: 1 }])
+        .message_from::<NotNeeded>(id::<Owner>(OWNER), |_| vec![NotNeeded])
+        .message_from::<Disclaim>(task(), move |_| vec![Disclaim { task: task() }])
+        .message_from::<Under>(id::<Owner>(OWNER), |_| {
+            vec![Under { workspace: OF_TASK.to_owned(), lease: 1 }]
+        })
+}
+
+/// Whether somebody may be at work on it; also in error, which then waits for him.
+fn is_up(seen: &Seen<'_, Node>) -> bool {
+    ["running", "error"].contains(&seen.row().status.as_str())
 }
 
 fn left_to_others(model: Model<Node>) -> Model<Node> {
@@ -150,15 +165,19 @@ fn left_to_others(model: Model<Node>) -> Model<Node> {
                 return Some("user-owned: only its owner unregisters it".to_owned());
             }
             let is_deployment = row.text("role") == Some(NodeRole::Deployment.name());
-            (is_deployment && seen.row().status == "running")
-                .then(|| "a deployment runs until its owner ends it".to_owned())
+            (is_deployment && is_up(seen))
+                .then(|| "a deployment is there until its owner ends it".to_owned())
         })
         .left_to(|seen| {
-            (seen.state().is_kept() && seen.row().status == "running")
+            (seen.state().is_asked_and_used() && is_up(seen))
+                .then(|| "a workspace is active on it: that ends by its own rules".to_owned())
+        })
+        .left_to(|seen| {
+            (seen.state().is_kept() && is_up(seen))
                 .then(|| "a workspace of external tenure is on it: its owner ends that".to_owned())
         })
         .left_to(|seen| {
-            (seen.state().is_busy() && seen.row().status == "running")
+            (seen.state().is_busy() && is_up(seen))
                 .then(|| "somebody works on it: its workspace says when he is silent".to_owned())
         })
 }

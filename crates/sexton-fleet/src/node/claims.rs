@@ -4,14 +4,14 @@
 //! without it waits, and one with the number of a lease that is over is refused.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{ActorId, Handler, Message, Refusal, Status, Turn};
+use sexton_core::{ActorId, Handler, Message, Refusal, Status, Timestamp, Turn};
 
 use crate::asks::{Claimed, Under};
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 use crate::owner::Owner;
 use crate::placement::Phase;
 
-use super::seats::not_placed;
+use super::seats::{not_placed, only_from_owner};
 use super::{Course, Node, NodeStatus, owner_of};
 
 /// A node that somebody has for himself until he gives it back.
@@ -19,6 +19,7 @@ use super::{Course, Node, NodeStatus, owner_of};
 pub(super) struct Lease {
     pub(super) by: ActorId,
     pub(super) number: u64,
+    pub(super) since: Timestamp,
 }
 
 /// Claims a node without active workspace; answers with the number of the lease.
@@ -26,7 +27,9 @@ pub(super) struct Lease {
 /// Exactly one wins; the same claimant asking again gets the same answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
-    /// Who claims it.
+    /// Who asks.
+    pub caller: Caller,
+    /// Who shall have it.
     pub by: ActorId,
 }
 
@@ -36,8 +39,10 @@ impl Message for Claim {
 }
 
 /// Gives a claimed node back, which starts a new warm period.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unclaim {
+    /// Who asks.
+    pub caller: Caller,
     /// The number of the lease.
     pub lease: u64,
 }
@@ -64,7 +69,7 @@ impl Node {
 
     /// The owner places under the lease as long as anything is placed here at all.
     pub(super) fn tell_claim(&self, turn: &mut Turn<Self>) {
-        let Some(owner) = owner_of(turn).filter(|_| self.is_ephemeral()) else { return };
+        let Some(owner) = owner_of(turn) else { return };
         let claim = self.claim.as_ref().filter(|_| self.course == Course::Open);
         let lease = claim.map(|lease| (lease.by.clone(), lease.number));
         let node = turn.id().name().to_owned();
@@ -76,7 +81,7 @@ impl Node {
         self.claim = None;
         self.dismiss_leased(turn);
         self.tell_claim(turn);
-        self.tell_owner(self.phase(), turn);
+        self.tell_owner(self.phase(turn.now()), turn);
         self.settle(turn);
     }
 }
@@ -84,9 +89,7 @@ impl Node {
 impl Handler<Under> for Node {
     /// Only what has no lease yet: one that was asked for under another stays what it is.
     fn handle(&mut self, message: Under, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
-            return Err(Refusal::new("not yours"));
-        }
+        only_from_owner(turn)?;
         let Under { workspace, lease } = message;
         let mut waiting = self.queue.iter_mut();
         if let Some(place) = waiting.find(|it| it.workspace == workspace && it.lease.is_none()) {
@@ -100,6 +103,7 @@ impl Handler<Under> for Node {
 
 impl Handler<Claim> for Node {
     fn handle(&mut self, message: Claim, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
+        authorize(&message.caller, (&self.init.owner, Claim::NAME), turn)?;
         if let Some(from) = turn.from().filter(|from| from.id != message.by) {
             return Err(Refusal::new(format!("{} claims for {}", from.id, message.by)));
         }
@@ -114,7 +118,7 @@ impl Handler<Claim> for Node {
             return Err(Refusal::new(format!("the node is {}", self.status.name())));
         }
         self.leases += 1;
-        self.claim = Some(Lease { by: message.by, number: self.leases });
+        self.claim = Some(Lease { by: message.by, number: self.leases, since: turn.now() });
         if self.status == NodeStatus::Warm {
             self.enter(NodeStatus::Running, turn.now());
         }
@@ -127,6 +131,7 @@ impl Handler<Claim> for Node {
 
 impl Handler<Unclaim> for Node {
     fn handle(&mut self, message: Unclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        authorize(&message.caller, (&self.init.owner, Unclaim::NAME), turn)?;
         let is_held = self.claim.as_ref().is_some_and(|lease| {
             let is_holder = turn.from().is_none_or(|from| from.id == lease.by);
             lease.number == message.lease && is_holder
@@ -141,7 +146,7 @@ impl Handler<Unclaim> for Node {
 
 impl Handler<Drain> for Node {
     fn handle(&mut self, message: Drain, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Drain::NAME), turn)?;
         if self.course == Course::Open {
             self.course = Course::Draining;
             self.tell_owner(Phase::Closed, turn);
@@ -157,7 +162,7 @@ impl Handler<Drain> for Node {
 
 impl Handler<MarkIdle> for Node {
     fn handle(&mut self, message: MarkIdle, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, MarkIdle::NAME), turn)?;
         self.refuse_in_use()?;
         if self.claim.is_some() {
             return Err(Refusal::new("the node is claimed"));

@@ -5,10 +5,11 @@
 //! time to wait in a line.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Actor, ActorId, Handler, Refusal, Status, Turn};
+use sexton_core::{Actor, ActorId, Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::owner::{Owner, Returned};
+use crate::senders::{is_from, only_if};
 use crate::workspace::{NotSeated, Seated, Workspace};
 
 use super::seats::SeatState;
@@ -30,6 +31,8 @@ pub struct WorkspaceUse {
     pub workspace: String,
     /// Whether somebody is at work in it from now on.
     pub is_busy: bool,
+    /// When it was used last.
+    pub at: Timestamp,
 }
 
 impl Node {
@@ -51,12 +54,14 @@ impl Node {
 impl Handler<Return> for Node {
     fn handle(&mut self, message: Return, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let Return { workspace, tenure } = message;
+        only_if(is_from::<Workspace, _>(&workspace, turn))?;
         let id = match ActorId::new(Workspace::KIND, &workspace) {
             Ok(id) => id,
             Err(error) => return Err(Refusal::new(error.to_string())),
         };
         if let Some(why) = self.why_no_return(&workspace, turn) {
             turn.send::<Workspace, _>(&id, &NotSeated { why });
+            self.tell_unseated(workspace, turn);
             return Ok(());
         }
         self.use_now(turn);
@@ -76,10 +81,11 @@ impl Handler<Return> for Node {
 
 impl Handler<WorkspaceUse> for Node {
     fn handle(&mut self, message: WorkspaceUse, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         if seat.state == SeatState::Active {
             seat.is_busy = message.is_busy;
-            self.active_at = turn.now();
+            self.active_at = self.active_at.max(message.at);
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use sexton_core::{ActorId, Gone, Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
-use crate::owner::Owner;
+use crate::owner::{Owner, Unseated};
 use crate::placement::{Leave, NotPlaced, Phase, Place, Placed, Vacated};
+use crate::senders::{is_from, is_from_kind, is_from_parent, only_if};
 use crate::task::TaskRunner;
 use crate::workspace::{End, Workspace, WorkspaceInit};
 
@@ -139,12 +140,16 @@ impl Node {
         }
     }
 
-    /// Nobody gets a place here any more: tells all who wait and all who sit.
-    pub(super) fn dismiss(&mut self, why: &str, turn: &mut Turn<Self>) {
-        let fault = self.fault;
+    /// Nobody gets a place here any more: tells all who wait.
+    pub(super) fn dismiss_waiting(&mut self, why: &str, turn: &mut Turn<Self>) {
         for place in std::mem::take(&mut self.queue) {
-            not_placed(&place.workspace, place.task.as_ref(), (why, fault), turn);
+            not_placed(&place.workspace, place.task.as_ref(), (why, self.fault), turn);
         }
+    }
+
+    /// It goes, and they go with it: tells all who sit.
+    pub(super) fn dismiss_seated(&mut self, why: &str, turn: &mut Turn<Self>) {
+        let fault = self.fault;
         for (workspace, seat) in &mut self.seats {
             if seat.state == SeatState::Active {
                 seat.state = SeatState::Leaving;
@@ -152,6 +157,15 @@ impl Node {
                     not_placed(workspace, seat.task.as_ref(), (why, fault), turn);
                 }
             }
+        }
+    }
+
+    /// A workspace of no task counts no more, and lies here still: its owner chooses by that.
+    pub(super) fn tell_unseated(&self, workspace: String, turn: &mut Turn<Self>) {
+        let is_his = self.seats.get(&workspace).is_some_and(|seat| seat.task.is_none());
+        if let Some(owner) = owner_of(turn).filter(|_| is_his) {
+            let node = turn.id().name().to_owned();
+            turn.send::<Owner, _>(&owner, &Unseated { node, workspace });
         }
     }
 
@@ -198,9 +212,8 @@ fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
 
 /// Other owners name nodes too: whoever does not own this one may not even learn that there is
 /// such a node, and ends nothing on it.
-fn only_from_owner(turn: &Turn<Node>) -> Result<(), Refusal> {
-    let is_foreign = turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref());
-    if is_foreign { Err(Refusal::new("not yours")) } else { Ok(()) }
+pub(super) fn only_from_owner(turn: &Turn<Node>) -> Result<(), Refusal> {
+    only_if(is_from_kind::<Owner, _>(turn) && is_from_parent(turn))
 }
 
 impl Handler<Place> for Node {
@@ -250,12 +263,14 @@ impl Handler<Leave> for Node {
 
 impl Handler<WorkspaceChanged> for Node {
     fn handle(&mut self, message: WorkspaceChanged, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         if seat.state == SeatState::Active {
             if seat.task.is_some() {
                 vacated(&message.workspace, (seat, &message.why), turn);
             }
             seat.state = SeatState::Leaving;
+            self.tell_unseated(message.workspace, turn);
         }
         self.settle(turn);
         Ok(())

@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Refusal, Status, Turn};
 
+use crate::caller::authorize;
 use crate::owner::{ReserveSandbox, ScaleSandbox, StartSandbox, StopSandbox};
+
+use crate::senders::{is_from, only_if};
+use crate::worker::Worker;
 
 use super::{Course, Sandbox, SandboxStatus};
 
 macro_rules! said {
-    ($(#[$doc:meta])* $name:ident = $text:literal { $( $(#[$field_doc:meta])* $field:ident: $type:ty, )* }) => {
+    ($(#[$doc:meta])* $name:ident = $text:literal $(is_news: $news:literal)? { $( $(#[$field_doc:meta])* $field:ident: $type:ty, )* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub struct $name {
@@ -17,6 +21,7 @@ macro_rules! said {
 
         impl Message for $name {
             const NAME: &'static str = $text;
+            $(const IS_NEWS: bool = $news;)?
             type Reply = ();
         }
     };
@@ -24,10 +29,29 @@ macro_rules! said {
 
 said! {
     /// A callback: what ran in it has ended by itself.
-    Exited = "exited" {
+    Exited = "exited" is_news: true {
         /// The sandbox's incarnation.
         epoch: u32,
+        /// How.
+        end: SandboxExit,
     }
+}
+
+/// How something ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SandboxExit {
+    /// It did what it was for. While it hibernates its host ends it: that is no end.
+    Done,
+    /// It failed, or what is kept of it is of no use.
+    Failed {
+        /// The class of the failure.
+        class: String,
+    },
+    /// Its host has lost it: nothing of it is there.
+    Lost {
+        /// Why.
+        why: String,
+    },
 }
 said! {
     /// A callback: its host gave it another scale.
@@ -85,7 +109,7 @@ impl Sandbox {
 impl Handler<StopSandbox> for Sandbox {
     /// Wins from everywhere; of one that has ended it is done.
     fn handle(&mut self, message: StopSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, StopSandbox::NAME), turn)?;
         self.end(SandboxStatus::Stopped, &message.why, turn);
         Ok(())
     }
@@ -94,7 +118,7 @@ impl Handler<StopSandbox> for Sandbox {
 impl Handler<ReserveSandbox> for Sandbox {
     /// Exactly one holder wins; asked again by him it says the same.
     fn handle(&mut self, message: ReserveSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, ReserveSandbox::NAME), turn)?;
         if self.status == SandboxStatus::Reserved && self.holder.as_ref() == Some(&message.holder) {
             return Ok(());
         }
@@ -109,7 +133,7 @@ impl Handler<ReserveSandbox> for Sandbox {
 
 impl Handler<StartSandbox> for Sandbox {
     fn handle(&mut self, message: StartSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, StartSandbox::NAME), turn)?;
         if self.status != SandboxStatus::Reserved {
             return self.refused();
         }
@@ -126,7 +150,7 @@ impl Handler<StartSandbox> for Sandbox {
 
 impl Handler<ScaleSandbox> for Sandbox {
     fn handle(&mut self, message: ScaleSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, ScaleSandbox::NAME), turn)?;
         self.scale(message.scale, turn)
     }
 }
@@ -145,15 +169,24 @@ impl Handler<Scaled> for Sandbox {
 }
 
 impl Handler<Exited> for Sandbox {
-    /// While it hibernates its host ends it: that is no end.
+    /// The first end is the end.
     fn handle(&mut self, message: Exited, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if !Self::is_current(message.epoch, "exited", turn) {
             return Ok(());
         }
-        if self.status.is_billable() && self.course == Course::Steady {
-            self.end(SandboxStatus::Stopped, "exited", turn);
-        } else {
-            turn.event("late", format!("exited, and it is {}", self.status.name()));
+        let is_open = !self.status.is_terminal();
+        let is_steady = self.status.is_billable() && self.course == Course::Steady;
+        match message.end {
+            SandboxExit::Done if is_steady => self.end(SandboxStatus::Stopped, "exited", turn),
+            SandboxExit::Failed { class } if is_open => {
+                self.end(SandboxStatus::Failed, &format!("failed: {class}"), turn);
+            }
+            SandboxExit::Lost { why } if is_open => {
+                self.end(SandboxStatus::Error, &format!("lost: {why}"), turn);
+            }
+            SandboxExit::Done | SandboxExit::Failed { .. } | SandboxExit::Lost { .. } => {
+                turn.event("late", format!("exited, and it is {}", self.status.name()));
+            }
         }
         Ok(())
     }
@@ -161,6 +194,7 @@ impl Handler<Exited> for Sandbox {
 
 impl Handler<TurnedAway> for Sandbox {
     fn handle(&mut self, message: TurnedAway, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Worker, _>(&message.worker, turn))?;
         if self.resident_of.as_ref() != Some(&message.worker) {
             return Ok(());
         }
@@ -177,6 +211,7 @@ impl Handler<TurnedAway> for Sandbox {
 impl Handler<WorkerLost> for Sandbox {
     /// What has moved away, or sleeps where no worker matters, is not lost with the worker.
     fn handle(&mut self, message: WorkerLost, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Worker, _>(&message.worker, turn))?;
         if self.resident_of.as_ref() == Some(&message.worker) {
             // The worker has struck it off itself.
             self.resident_of = None;

@@ -7,7 +7,11 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Outcome, Refusal, Status, Timestamp, Turn};
 
+use crate::caller::authorize;
+use crate::credit::CreditAccount;
 use crate::owner::{HibernateSandbox, WakeSandbox};
+
+use crate::senders::{is_from, only_if};
 
 use super::{Depth, Sandbox, SandboxEffect, SandboxStatus};
 
@@ -138,7 +142,7 @@ impl Sandbox {
 
 impl Handler<HibernateSandbox> for Sandbox {
     fn handle(&mut self, message: HibernateSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, HibernateSandbox::NAME), turn)?;
         match (self.status, self.course) {
             (SandboxStatus::Running, Course::Steady) => {
                 self.hibernate(message.depth, turn);
@@ -158,7 +162,7 @@ impl Handler<WakeSandbox> for Sandbox {
     /// One that is being put to sleep where it runs wakes as soon as it sleeps: so whoever wakes
     /// it need not know how far it is.
     fn handle(&mut self, message: WakeSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, WakeSandbox::NAME), turn)?;
         let is_here = message.on.as_ref().is_none_or(|on| *on == self.worker);
         let falls_asleep = match self.course {
             Course::Hibernating(at) | Course::Returning(at) if is_here => Some(at),
@@ -193,6 +197,7 @@ impl Handler<WakeSandbox> for Sandbox {
 impl Handler<Halt> for Sandbox {
     /// Said again it is done again, as far as it is not under way.
     fn handle(&mut self, message: Halt, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<CreditAccount, _>(&self.init.owner, turn))?;
         if message.round < self.halted.round {
             turn.event("late", format!("halt {}", message.round));
             return Ok(());
@@ -206,6 +211,7 @@ impl Handler<Halt> for Sandbox {
 
 impl Handler<Resume> for Sandbox {
     fn handle(&mut self, message: Resume, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<CreditAccount, _>(&self.init.owner, turn))?;
         if message.round < self.halted.round {
             turn.event("late", format!("resume {}", message.round));
             return Ok(());

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Outcome, Refusal, Status, Timestamp, Turn};
 
+use crate::caller::authorize;
 use crate::owner::MigrateSandbox;
 
 use super::{Course, Sandbox, SandboxEffect, SandboxStatus};
@@ -31,6 +32,7 @@ pub struct Migrated {
 
 impl Message for Migrated {
     const NAME: &'static str = "migrated";
+    const IS_NEWS: bool = true;
     type Reply = ();
 }
 
@@ -47,6 +49,7 @@ pub struct MigrationFailed {
 
 impl Message for MigrationFailed {
     const NAME: &'static str = "migration_failed";
+    const IS_NEWS: bool = true;
     type Reply = ();
 }
 
@@ -98,7 +101,7 @@ impl Sandbox {
 
 impl Handler<MigrateSandbox> for Sandbox {
     fn handle(&mut self, message: MigrateSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, MigrateSandbox::NAME), turn)?;
         let is_free = self.status == SandboxStatus::Running && self.course == Course::Steady;
         if !is_free {
             let status = self.status.name();

@@ -7,8 +7,8 @@ use sexton_core::{Actor, query};
 use crate::policy::Policy;
 use crate::sim_cloud::HostState;
 use crate::{
-    AddCredit, Caller, CreditAccount, Debit, Halt, Metered, Plan, Sandbox, ScaleSandbox, SetPlan,
-    UNITS_PER_CENT, WakeSandbox,
+    AddCredit, Caller, CreditAccount, Debit, Halt, Metered, Owner, Plan, Sandbox, ScaleSandbox,
+    SetPlan, UNITS_PER_CENT, WakeSandbox,
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way, id};
@@ -27,16 +27,22 @@ fn policy(cents: u32, cents_per_hour: u32) -> Policy {
     }
 }
 
-fn debit(fleet: &mut Fleet, number: u64, cents: u64) -> Result<(), sexton_core::Error> {
+fn debit(fleet: &mut Fleet, number: u64, cents: u64) -> Result<(), String> {
     let (sandbox, units) = ("s".to_owned(), cents * UNITS_PER_CENT);
-    let result = fleet.call::<CreditAccount, _>(ACCOUNT, Debit { sandbox, number, units });
+    let debit = Debit { sandbox, number, units };
+    let result = fleet.say::<CreditAccount, _>("sandbox/s", ACCOUNT, &debit);
     fleet.run(0);
     result
 }
 
+/// An operator.
+fn olga() -> Caller {
+    Caller::operator("olga")
+}
+
 fn add_credit(fleet: &mut Fleet, cents: u32) {
     let gift = format!("at {}", fleet.now);
-    fleet.tell(AddCredit { caller: ada(), gift, cents });
+    fleet.tell(AddCredit { caller: olga(), gift, cents });
     fleet.run(SECOND);
 }
 
@@ -87,6 +93,37 @@ fn a_debit_that_comes_again_is_debited_once() {
 }
 
 #[test]
+fn debits_that_overtake_each_other_count_once_each() {
+    let mut fleet = Fleet::with(policy(500, 0), None);
+    running(&mut fleet, "s");
+    for number in [3, 1, 3, 5, 2, 2, 1, 4, 5] {
+        debit(&mut fleet, number, 10).unwrap();
+    }
+    assert_eq!(cents(&fleet), 450);
+    // One that never comes holds up nothing.
+    for number in (7..200).chain(7..200) {
+        debit(&mut fleet, number, 1).unwrap();
+    }
+    assert_eq!(cents(&fleet), 450 - 193);
+}
+
+#[test]
+fn only_an_operator_adds_credit_and_sets_the_plan() {
+    let mut fleet = Fleet::new();
+    running(&mut fleet, "s");
+    let add = |caller| AddCredit { caller, gift: "g".to_owned(), cents: 9 };
+    let pro = |caller| SetPlan { caller, plan: Plan::Pro };
+    fleet.call::<Owner, _>("owner/ada", add(ada())).unwrap_err();
+    fleet.call::<Owner, _>("owner/ada", pro(ada())).unwrap_err();
+    fleet.call::<CreditAccount, _>(ACCOUNT, add(ada())).unwrap_err();
+    fleet.call::<CreditAccount, _>(ACCOUNT, pro(ada())).unwrap_err();
+    assert_eq!((cents(&fleet), fleet.rows("credit")[0].record.text("plan")), (500, Some("free")));
+    fleet.call::<Owner, _>("owner/ada", pro(olga())).unwrap();
+    fleet.run(SECOND);
+    assert_eq!(fleet.rows("credit")[0].record.text("plan"), Some("pro"));
+}
+
+#[test]
 fn credit_never_goes_below_zero() {
     let mut fleet = Fleet::with(policy(5, 0), None);
     running(&mut fleet, "s");
@@ -100,7 +137,7 @@ fn credit_never_goes_below_zero() {
 fn a_pro_account_is_not_debited_and_not_halted() {
     let mut fleet = Fleet::with(policy(5, 0), None);
     running(&mut fleet, "s");
-    fleet.tell(SetPlan { caller: ada(), plan: Plan::Pro });
+    fleet.tell(SetPlan { caller: olga(), plan: Plan::Pro });
     fleet.run(SECOND);
     debit(&mut fleet, 1, 1_000).unwrap();
     fleet.run(MINUTE);
@@ -254,7 +291,7 @@ fn a_halt_that_arrives_after_its_resume_changes_nothing() {
     debit(&mut fleet, 1, 5).unwrap();
     fleet.run(MINUTE);
     add_credit(&mut fleet, 5);
-    fleet.call::<Sandbox, _>("sandbox/s", Halt { round: 1 }).unwrap();
+    fleet.say::<Sandbox, _>(ACCOUNT, "sandbox/s", &Halt { round: 1 }).unwrap();
     wake(&mut fleet, "s");
     fleet.run(MINUTE);
     assert_eq!(fleet.status("sandbox/s"), "running");
@@ -269,7 +306,7 @@ fn one_that_says_it_runs_makes_a_halted_account_halting_again() {
     fleet.run(MINUTE);
     assert_eq!(fleet.status(ACCOUNT), "halted");
     let metered = Metered { sandbox: "s".to_owned(), is_running: true };
-    fleet.call::<CreditAccount, _>(ACCOUNT, metered).unwrap();
+    fleet.say::<CreditAccount, _>("sandbox/s", ACCOUNT, &metered).unwrap();
     assert_eq!(fleet.status(ACCOUNT), "halting");
     fleet.run(0);
     assert_eq!(fleet.status(ACCOUNT), "halted", "asked, it says that it does not");
@@ -320,7 +357,7 @@ fn a_gift_that_comes_again_is_added_once_also_after_a_restart() {
     running(&mut fleet, "s");
     let before = cents(&fleet);
     let add = |fleet: &mut Fleet, gift: String| {
-        let add = AddCredit { caller: ada(), gift, cents: 7 };
+        let add = AddCredit { caller: olga(), gift, cents: 7 };
         fleet.call::<CreditAccount, _>(ACCOUNT, add)
     };
     add(&mut fleet, "a".to_owned()).unwrap();

@@ -2,9 +2,8 @@
 //! store and cloud, and every order of a few things.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use sexton_core::sweep::{Pass, Sweeper};
+use sexton_core::sweep::Sweeper;
 use sexton_core::{
     Actor, ActorId, ActorRef, Answer, EffectId, Entry, Error, ErrorKind, Handler, Letter, Message,
     Store, Timestamp, What, key, query,
@@ -125,6 +124,7 @@ fn to_owners() -> Vec<Said> {
         told::<Owner, _>(|| Release { workspace: text(), node: None }),
         told::<Owner, _>(|| Forward { node: text(), place: place("w9", None, None) }),
         told::<Owner, _>(|| Returned { node: text(), workspace: text(), tenure: Tenure::Managed }),
+        told::<Owner, _>(|| Unseated { node: text(), workspace: text() }),
         said::<Owner, _>(|caller| CreateTown { caller, name: "t".to_owned() }),
         said::<Owner, _>(|caller| EndTown { caller, name: "t".to_owned(), why: text() }),
         said::<Owner, _>(move |caller| CreateSandbox {
@@ -178,12 +178,16 @@ fn to_nodes() -> Vec<Said> {
         told::<Node, _>(|| place("w9", None, None)),
         told::<Node, _>(|| Leave { workspace: "w".to_owned(), end: WorkspaceEnd::Stop }),
         told::<Node, _>(|| WorkspaceChanged { workspace: "w".to_owned(), why: text() }),
-        told::<Node, _>(|| Claim { by: id("task/t") }),
-        told::<Node, _>(|| Unclaim { lease: 1 }),
+        said::<Node, _>(|caller| Claim { caller, by: id("task/t") }),
+        said::<Node, _>(|caller| Unclaim { caller, lease: 1 }),
         said::<Node, _>(|caller| Drain { caller }),
         said::<Node, _>(|caller| MarkIdle { caller }),
         told::<Node, _>(|| Return { workspace: "w".to_owned(), tenure: Tenure::Managed }),
-        told::<Node, _>(|| WorkspaceUse { workspace: "w".to_owned(), is_busy: true }),
+        told::<Node, _>(|| WorkspaceUse {
+            workspace: "w".to_owned(),
+            is_busy: true,
+            at: Timestamp::ZERO,
+        }),
         said::<Node, _>(|caller| Attach { caller, holding: Holding::Dns { name: text() } }),
         told::<Node, _>(|| Outdated { required: text() }),
         said::<Node, _>(|caller| EndNode { caller, name: "n".to_owned(), why: text() }),
@@ -201,8 +205,9 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         told::<Workspace, _>(|| End { end: WorkspaceEnd::Stop }),
         said::<Workspace, _>(|caller| Touch { caller }),
         told::<Workspace, _>(expire),
-        told::<Workspace, _>(|| Orphaned { why: text() }),
+        told::<Workspace, _>(|| Orphaned { task: id("task/t"), why: text() }),
         told::<Workspace, _>(|| Made { epoch: 1, run: 1 }),
+        told::<Workspace, _>(|| Broken { epoch: 1, class: text() }),
         told::<Workspace, _>(|| Seated),
         told::<Workspace, _>(|| NotSeated { why: text() }),
         said::<Workspace, _>(|caller| Restart { caller }),
@@ -210,7 +215,7 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         said::<Workspace, _>(|caller| Sleep { caller }),
         said::<Workspace, _>(|caller| Wake { caller }),
         said::<Workspace, _>(|caller| Recover { caller }),
-        told::<Workspace, _>(|| StartSession { session: text(), task: None }),
+        told::<Workspace, _>(|| StartSession { session: text(), task: id("task/t") }),
         said::<Workspace, _>(|caller| OpenSession { caller, session: text() }),
         told::<Workspace, _>(|| SessionNews::Silent),
         told::<Workspace, _>(bereaved),
@@ -245,7 +250,7 @@ fn to_tasks() -> Vec<Said> {
             fault: None,
         }),
         told::<TaskRunner, _>(move || Vacated { workspace: workspace(), why: text(), fault: None }),
-        told::<TaskRunner, _>(|| Progress),
+        said::<TaskRunner, _>(|caller| Progress { caller }),
         said::<TaskRunner, _>(|caller| {
             let end = TaskEnd::Cancelled;
             EndTask { caller, name: "t".to_owned(), end }
@@ -305,7 +310,7 @@ fn to_members() -> Vec<Said> {
 fn to_sandboxes() -> Vec<Said> {
     let worker = || "here".to_owned();
     vec![
-        told::<Sandbox, _>(|| Exited { epoch: 1 }),
+        told::<Sandbox, _>(|| Exited { epoch: 1, end: SandboxExit::Done }),
         told::<Sandbox, _>(|| Scaled { epoch: 1, scale: 3 }),
         told::<Sandbox, _>(|| Migrated { epoch: 1, migration: 1 }),
         told::<Sandbox, _>(|| MigrationFailed { epoch: 1, migration: 1, class: text() }),
@@ -403,18 +408,7 @@ impl Fleet {
 
     /// Sends durable messages from nobody in particular, and lets them arrive.
     pub(super) fn post(&mut self, letters: Vec<Letter>) {
-        if self.tombstone("sweep/post").is_none() && self.turns("sweep/post") == 0 {
-            self.create::<Sweeper>("sweep/post", &(Timestamp::ZERO, Duration::ZERO));
-        }
-        let pass = Pass {
-            next_at: self.now,
-            back_off: None,
-            asks: letters,
-            examined: 0,
-            failed: 0,
-            cursor: None,
-        };
-        self.call::<Sweeper, _>("sweep/post", pass).expect("due");
+        self.post_as(None, letters);
         self.settle();
     }
 

@@ -1,11 +1,13 @@
 //! Which node a task gets, and what becomes of it when the task does not need it any more.
 
-use crate::placement::{Load, NodeNews, Phase, Wish};
+use crate::placement::{Load, Wish};
 use crate::sim_cloud::ScriptStep;
-use crate::{Claim, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure, Under};
+use crate::{
+    Claim, Heartbeat, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure, Under,
+};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
-use super::stage::place;
+use super::stage::{place, user_owned};
 
 fn request(fleet: &mut Fleet, name: &str) {
     let spec = node_spec(Tenure::Managed);
@@ -13,8 +15,9 @@ fn request(fleet: &mut Fleet, name: &str) {
 }
 
 fn load(fleet: &mut Fleet, node: &str, cpu: u8, memory: u8) {
-    let (node, load) = (node.to_owned(), Some(Load { cpu, memory }));
-    fleet.tell(NodeNews { node, phase: Phase::Running, load });
+    let heartbeat = Heartbeat { epoch: 1, load: Some(Load { cpu, memory }), version: None };
+    fleet.call::<Node, _>(&format!("node/{node}"), heartbeat).unwrap();
+    fleet.run(1);
 }
 
 fn node_of(fleet: &Fleet, task: &str) -> String {
@@ -25,21 +28,14 @@ fn node_of(fleet: &Fleet, task: &str) -> String {
 #[test]
 fn a_preferred_node_that_is_not_there_fails_the_task_at_once() {
     let mut fleet = Fleet::new();
+    // Whatever else there is.
+    let spec = node_spec(Tenure::External);
+    fleet.tell(RequestNode { caller: ada(), name: "theirs".to_owned(), spec });
+    user_owned(&mut fleet);
     fleet.tell(start("t", Tenure::Managed, Wish::on("nowhere")));
     fleet.run(1);
     assert_eq!(fleet.why("task/t"), "failed: not_found");
     assert!(fleet.has_fact("task/t", "node_gone"));
-}
-
-#[test]
-fn a_preferred_node_that_never_answers_fails_the_task_by_its_clock() {
-    let mut fleet = Fleet::new();
-    // While somebody outside has nodes, nobody knows which there are.
-    let spec = node_spec(Tenure::External);
-    fleet.tell(RequestNode { caller: ada(), name: "theirs".to_owned(), spec });
-    fleet.tell(start("t", Tenure::Managed, Wish::on("nowhere")));
-    fleet.run(21 * MINUTE);
-    assert_eq!(fleet.why("task/t"), "failed: timeout node_selection");
 }
 
 #[test]
@@ -101,7 +97,7 @@ fn a_claim_does_not_outlive_its_task() {
         every_way(|fleet| {
             request(fleet, "n");
             fleet.run(10 * MINUTE);
-            fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+            fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
             fleet.tell(start("t", Tenure::Managed, Wish::on("n")));
             fleet.run(10 * MINUTE);
             assert_eq!(fleet.status("task/t"), "in_progress");
@@ -122,7 +118,7 @@ fn a_task_is_placed_on_the_node_that_it_claimed_and_others_go_elsewhere() {
         request(&mut fleet, name);
     }
     fleet.run(10 * MINUTE);
-    fleet.call::<Node, _>("node/b", Claim { by: id("task/t") }).unwrap();
+    fleet.call::<Node, _>("node/b", Claim { caller: ada(), by: id("task/t") }).unwrap();
     for task in ["s", "t", "u"] {
         fleet.tell(start(task, Tenure::Managed, Wish::default()));
     }
@@ -141,13 +137,13 @@ fn a_place_that_was_asked_for_before_the_claim_was_heard_of_is_under_it() {
     let mut fleet = Fleet::new();
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    let lease = fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    let lease = fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
     // Its owner did not know of the claim.
-    fleet.call::<Node, _>("node/n", place("w", Some("task/t"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/t"), None)).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.rows("workspace"), [], "without the lease nothing is placed");
     let workspace = "w".to_owned();
-    fleet.call::<Node, _>("node/n", Under { workspace, lease }).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &Under { workspace, lease }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/w"), "running");
 }
@@ -158,7 +154,7 @@ fn a_claim_that_its_task_never_used_ends_with_it() {
     fleet.tell(start("t", Tenure::External, Wish::on("nowhere")));
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("node/n"), "running");
     fleet.destroy("task/t");
@@ -172,18 +168,21 @@ fn nobody_gets_a_place_on_the_node_of_another() {
     fleet.add_owner("owner/bob");
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    // A node of his own makes his owner ask: nobody knows which there are outside.
     let caller = crate::Caller::owner("bob");
     let spec = node_spec(Tenure::External);
     let own = RequestNode { caller: caller.clone(), name: "bobs".to_owned(), spec };
     fleet.call::<Owner, _>("owner/bob", own).unwrap();
     let StartTask { name, spec, .. } = start("t", Tenure::Managed, Wish::on("n"));
     fleet.call::<Owner, _>("owner/bob", StartTask { caller, name, spec }).unwrap();
+    fleet.run(1);
+    assert_eq!(fleet.why("task/t"), "failed: not_found");
+    // One that somebody outside decides about waits, and that other node tells it nothing.
+    let caller = crate::Caller::owner("bob");
+    let StartTask { name, spec, .. } = start("u", Tenure::External, Wish::on("n"));
+    fleet.call::<Owner, _>("owner/bob", StartTask { caller, name, spec }).unwrap();
     fleet.run(MINUTE);
-    assert_eq!(fleet.status("task/t"), "queued");
+    assert_eq!(fleet.status("task/u"), "queued");
     assert_eq!(fleet.rows("workspace"), []);
-    fleet.run(21 * MINUTE);
-    assert_eq!(fleet.why("task/t"), "failed: timeout node_selection");
 }
 
 #[test]

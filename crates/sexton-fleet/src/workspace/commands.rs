@@ -5,11 +5,12 @@
 //! waits, what would have ended it is not due.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Handler, Message, Refusal, Status, Timestamp, Turn};
+use sexton_core::{ActorId, Handler, Message, Refusal, Status, Timestamp, Turn};
 
-use crate::caller::{Caller, Tenure};
+use crate::caller::{Caller, Tenure, authorize};
 use crate::due;
 use crate::node::{Node, Return, WorkspaceUse};
+use crate::senders::{is_from_parent, only_from_sweeps, only_if};
 
 use super::{AgentEffect, Workspace, WorkspaceStatus};
 
@@ -21,7 +22,7 @@ pub(super) enum Returning {
 }
 
 macro_rules! message {
-    ($(#[$doc:meta])* $name:ident = $text:literal { $( $(#[$field_doc:meta])* $field:ident: $type:ty, )* }) => {
+    ($(#[$doc:meta])* $name:ident = $text:literal $(is_news: $news:literal)? { $( $(#[$field_doc:meta])* $field:ident: $type:ty, )* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub struct $name {
@@ -30,6 +31,7 @@ macro_rules! message {
 
         impl Message for $name {
             const NAME: &'static str = $text;
+            $(const IS_NEWS: bool = $news;)?
             type Reply = ();
         }
     };
@@ -72,11 +74,20 @@ message! {
 }
 message! {
     /// From the machine's agent: it runs. May arrive before the create call returns.
-    Made = "made" {
+    Made = "made" is_news: true {
         /// The workspace's incarnation.
         epoch: u32,
         /// Which making it was.
         run: u32,
+    }
+}
+message! {
+    /// From the machine's agent: it is of no use any more, whatever it was.
+    Broken = "broken" is_news: true {
+        /// The workspace's incarnation.
+        epoch: u32,
+        /// The class of what went wrong.
+        class: String,
     }
 }
 message! {
@@ -89,6 +100,8 @@ message! {
 message! {
     /// From a sweep: your task has ended, and nobody is attached.
     Orphaned = "orphaned" {
+        /// The task that has ended.
+        task: ActorId,
         /// Why the sweep thinks so.
         why: String,
     }
@@ -126,12 +139,29 @@ impl Workspace {
         }
     }
 
+    /// A touch that the node was not told of, and when it is.
+    pub(super) fn untold(&self) -> Option<Timestamp> {
+        let is_untold = self.touched_at.is_some_and(|at| at > self.told_at);
+        is_untold.then(|| self.told_at + self.init.terms.use_every)
+    }
+
+    /// The last touch, which came too soon after the one before it to be told at once.
+    pub(super) fn tell_last_use(&mut self, turn: &mut Turn<Self>) {
+        if let Some(at) = self.touched_at {
+            self.tell_use_at(at, turn);
+        }
+    }
+
     /// The node judges its age by this.
     pub(super) fn tell_use(&mut self, turn: &mut Turn<Self>) {
+        self.tell_use_at(turn.now(), turn);
+    }
+
+    fn tell_use_at(&mut self, at: Timestamp, turn: &mut Turn<Self>) {
         self.told_at = turn.now();
         let (workspace, is_busy) = (turn.id().name().to_owned(), self.is_busy());
         let node = self.init.node.id.clone();
-        turn.send::<Node, _>(&node, &WorkspaceUse { workspace, is_busy });
+        turn.send::<Node, _>(&node, &WorkspaceUse { workspace, is_busy, at });
     }
 
     /// Whether it is active for a task, and nobody else is attached.
@@ -144,7 +174,7 @@ impl Workspace {
 
 impl Handler<Touch> for Workspace {
     fn handle(&mut self, message: Touch, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Touch::NAME), turn)?;
         if !self.is_active() {
             return Err(self.is("be used"));
         }
@@ -155,7 +185,7 @@ impl Handler<Touch> for Workspace {
 
 impl Handler<Restart> for Workspace {
     fn handle(&mut self, message: Restart, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Restart::NAME), turn)?;
         match self.status {
             WorkspaceStatus::Stopped | WorkspaceStatus::Error | WorkspaceStatus::Sleeping => {
                 self.ask_back(Returning::Restart, turn);
@@ -171,7 +201,7 @@ impl Handler<Restart> for Workspace {
 
 impl Handler<Wake> for Workspace {
     fn handle(&mut self, message: Wake, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Wake::NAME), turn)?;
         if self.status != WorkspaceStatus::Sleeping {
             return Err(self.is("be woken"));
         }
@@ -182,7 +212,7 @@ impl Handler<Wake> for Workspace {
 
 impl Handler<Sleep> for Workspace {
     fn handle(&mut self, message: Sleep, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Sleep::NAME), turn)?;
         if self.status != WorkspaceStatus::Running {
             return Err(self.is("sleep"));
         }
@@ -198,7 +228,7 @@ impl Handler<Sleep> for Workspace {
 
 impl Handler<Recover> for Workspace {
     fn handle(&mut self, message: Recover, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Recover::NAME), turn)?;
         if self.status != WorkspaceStatus::Running {
             return Err(self.is("be repaired"));
         }
@@ -220,8 +250,34 @@ impl Handler<Made> for Workspace {
     }
 }
 
+impl Handler<Broken> for Workspace {
+    /// Whoever wants it back gets it back: what he asked for stays asked.
+    fn handle(&mut self, message: Broken, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        let Broken { epoch, class } = message;
+        let is_known = self.status == WorkspaceStatus::Error;
+        if is_known || !due::is_current(epoch, turn.me()) {
+            let status = self.status.name();
+            turn.event("late", format!("broken ({class}) of epoch {epoch}, now {status}"));
+            return Ok(());
+        }
+        if self.init.tenure == Tenure::External {
+            // Whoever ends it himself decides what becomes of it.
+            turn.event("broken", class);
+            return Ok(());
+        }
+        let (returning, is_stopping) = (self.returning, self.status == WorkspaceStatus::Stopping);
+        self.fail(&format!("failed: {class}"), turn);
+        self.returning = returning;
+        if is_stopping {
+            self.come_back(turn);
+        }
+        Ok(())
+    }
+}
+
 impl Handler<Seated> for Workspace {
     fn handle(&mut self, _message: Seated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         let node = self.init.node.clone();
         if self.returning.is_some() {
             self.why = None;
@@ -252,6 +308,7 @@ impl Handler<Seated> for Workspace {
 
 impl Handler<NotSeated> for Workspace {
     fn handle(&mut self, message: NotSeated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         self.returning = None;
         self.wanted = None;
         turn.event("not_returned", message.why);
@@ -261,7 +318,9 @@ impl Handler<NotSeated> for Workspace {
 
 impl Handler<Orphaned> for Workspace {
     fn handle(&mut self, message: Orphaned, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if !self.is_orphan(turn.now()) {
+        only_from_sweeps(turn)?;
+        let is_its = self.init.task.as_ref() == Some(&message.task);
+        if !is_its || !self.is_orphan(turn.now()) {
             return Err(Refusal::new(format!("somebody uses it: {}", message.why)));
         }
         self.tell_node("orphaned", turn);
