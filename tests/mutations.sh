@@ -2,12 +2,19 @@
 # Breaks the code on purpose, one breakage of tests/mutations.txt at a time, in a copy, and prints
 # a table: caught, and by which tests, or NOT CAUGHT. Needs bash, tar and cargo.
 #
-#   tests/mutations.sh [PATTERN]      only breakages whose title contains PATTERN
+#   tests/mutations.sh [PATTERN]           only breakages whose title contains PATTERN
+#   tests/mutations.sh --seeds [PATTERN]   only breakages of the engine, and only the seeds that
+#                                          every change is simulated with: what do these catch?
 #
 # MUTATIONS_DIR is where the copy and its target directory lie; kept, so that a second run is quick.
 # Ends with 1 if a breakage is not caught or does not apply.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+seeds=''
+if [[ ${1:-} == --seeds ]]; then
+  seeds='-p sexton-sim --test seeds'
+  shift
+fi
 only=${1:-}
 place=${MUTATIONS_DIR:-$(mktemp -d)}
 copy=$place/workspace
@@ -37,6 +44,10 @@ build() {
 try() {
   local title=$1 file=$copy/$2 find=$3 with=$4 tests=$5 before out rest
   [[ $title == *"$only"* ]] || return 0
+  if [[ -n $seeds ]]; then
+    [[ $2 == crates/sexton-core/src/* && $2 != */coverage/* ]] || return 0
+    tests=$seeds
+  fi
   before=$(cat "$file"; printf x); before=${before%x}
   rest=${before/"$find"/}
   if [[ ${#rest} != $((${#before} - ${#find})) || $rest == *"$find"* ]]; then
@@ -59,7 +70,8 @@ try() {
   printf '%s' "$before" >"$file"
 }
 
-if ! { build "$usual" && run_tests "$usual" 600; } >"$place/out" 2>&1; then
+first=${seeds:-$usual}
+if ! { build "$first" && run_tests "$first" 600; } >"$place/out" 2>&1; then
   tail -30 "$place/out" >&2
   echo 'the tests fail without any breakage' >&2
   exit 2

@@ -87,7 +87,7 @@ impl fmt::Debug for Turned {
 pub struct Call {
     name: &'static str,
     is_news: bool,
-    call: Box<dyn AnyCall>,
+    run: Box<dyn AnyCall>,
 }
 
 /// What the engine does with a call: run it on the actor, then answer its caller.
@@ -131,7 +131,7 @@ impl Call {
     pub fn new<A: Handler<M>, M: Message>(message: M, reply: Reply<M::Reply>) -> Self {
         let call =
             TypedCall::<A, M> { message: Some(message), value: None, reply, actor: PhantomData };
-        Self { name: M::NAME, is_news: M::IS_NEWS, call: Box::new(call) }
+        Self { name: M::NAME, is_news: M::IS_NEWS, run: Box::new(call) }
     }
 }
 

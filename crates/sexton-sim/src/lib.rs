@@ -10,6 +10,7 @@
 //! that [`shrink`] makes short.
 
 mod chance;
+mod check;
 mod doubtful;
 mod model;
 mod probe;
@@ -25,6 +26,7 @@ mod watch;
 mod world;
 
 pub use chance::Chance;
+pub use check::{Check, Found, check};
 pub use hash::{Hasher, state_hash};
 pub use play::{Answering, Play, every_way};
 pub use probe::Probes;

@@ -74,6 +74,15 @@ pub(crate) enum Being {
     Buried,
 }
 
+/// How far its end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Not,
+    Begun,
+    /// What it holds is being released.
+    Released,
+}
+
 /// A life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
@@ -87,8 +96,7 @@ pub(crate) struct Life {
     pub(crate) reminders: Vec<(i64, u64, bool)>,
     /// Effects that are not settled.
     pub(crate) owes: usize,
-    pub(crate) is_dying: bool,
-    pub(crate) is_released: bool,
+    pub(crate) end: End,
 }
 
 impl Life {
@@ -102,9 +110,14 @@ impl Life {
             phase: Phase::Idle,
             reminders: Vec::new(),
             owes: 1,
-            is_dying: false,
-            is_released: false,
+            end: End::Not,
         }
+    }
+
+    /// The same, whose end has begun at the latest now.
+    fn ending(&self) -> Self {
+        let end = if self.end == End::Not { End::Begun } else { self.end };
+        Self { end, ..self.clone() }
     }
 }
 
@@ -148,7 +161,12 @@ fn unborn(name: &str, input: &Input) -> After {
     match input {
         Input::Birth => born(None),
         Input::Letter(Letter::Birth(parent)) if parent != name => born(Some(parent.clone())),
-        _ => (None, Vec::new()),
+        Input::Wish(_)
+        | Input::End
+        | Input::Letter(_)
+        | Input::Alarm
+        | Input::Outcome(_)
+        | Input::Other => (None, Vec::new()),
     }
 }
 
@@ -157,17 +175,17 @@ fn alive(of: (&str, &Life), now: i64, input: &Input) -> Vec<(Life, Vec<(String, 
     let (name, life) = of;
     let as_it_was = || vec![(life.clone(), Vec::new())];
     match input {
-        Input::Wish(wish) | Input::Letter(Letter::Wish(wish)) if !life.is_dying => {
+        Input::Wish(wish) | Input::Letter(Letter::Wish(wish)) if life.end == End::Not => {
             wished((name, life), now, wish).map_or_else(as_it_was, |after| vec![after])
         }
-        Input::End => vec![(Life { is_dying: true, ..life.clone() }, Vec::new())],
+        Input::End => vec![(life.ending(), Vec::new())],
         Input::Letter(Letter::End(from)) => {
             let is_parent = life.parent.as_ref() == Some(from);
-            let is_dying = life.is_dying || is_parent;
-            vec![(Life { is_dying, ..life.clone() }, Vec::new())]
+            let next = if is_parent { life.ending() } else { life.clone() };
+            vec![(next, Vec::new())]
         }
         // Of those that are due any may be first; one that refuses leaves all as it was.
-        Input::Alarm if !life.is_dying => {
+        Input::Alarm if life.end == End::Not => {
             let due = life.reminders.iter().enumerate().filter(|(_, (at, ..))| *at <= now);
             due.map(|(index, (_, more, refuses))| {
                 (rung(life, index, (*more, *refuses)), Vec::new())
@@ -229,7 +247,7 @@ fn wished(of: (&str, &Life), now: i64, wish: &Wish) -> Option<(Life, Vec<(String
             next.phase = *to;
         }
         Wish::Spoil => return None,
-        Wish::Die => next.is_dying = true,
+        Wish::Die => next = life.ending(),
     }
     Some((next, sent))
 }
@@ -238,12 +256,13 @@ fn wished(of: (&str, &Life), now: i64, wish: &Wish) -> Option<(Life, Vec<(String
 fn go_on(from: (Life, Vec<(String, Letter)>)) -> Vec<After> {
     let (life, sent) = from;
     let mut after = vec![(Some(Being::Alive(life.clone())), sent.clone())];
-    if life.is_dying && !life.is_released {
-        let released = Life { is_released: true, owes: life.owes + 1, ..life.clone() };
-        after.push((Some(Being::Alive(released)), sent.clone()));
-    }
-    if life.is_dying && life.is_released && life.owes == 0 {
-        after.push((Some(Being::Buried), sent));
+    match life.end {
+        End::Begun => {
+            let released = Life { end: End::Released, owes: life.owes + 1, ..life };
+            after.push((Some(Being::Alive(released)), sent));
+        }
+        End::Released if life.owes == 0 => after.push((Some(Being::Buried), sent)),
+        End::Not | End::Released => {}
     }
     after
 }

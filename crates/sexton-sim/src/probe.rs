@@ -1,10 +1,12 @@
 //! Scripted actors that do whatever they are told, each turn of which is held against the model.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sexton::audit::Broken;
+use sexton::codec::CodecError;
 use sexton::key::{self, Parsed};
 use sexton::{
     Actor, ActorId, Answer, Body, Deadlines, Entry, Gone, Handler, Handlers, Kinds, Mail, Message,
@@ -12,7 +14,7 @@ use sexton::{
 };
 
 use crate::chance::Chance;
-use crate::model::{Being, Input, Letter, Life, Model, Phase, Wish};
+use crate::model::{Being, End, Input, Letter, Life, Model, Phase, Wish};
 use crate::scenario::{Asked, Scenario, Scene, Seen, Took};
 
 /// Names of the actors that are asked; few, so that they meet.
@@ -34,9 +36,12 @@ sexton::lifecycle! {
 /// A reminder: when, how many, and whether it will be refused.
 type Reminder = (Timestamp, u64, bool);
 
-/// A scripted actor.
+/// The newest version of the scripted actors.
+const NEWEST: u16 = 3;
+
+/// A scripted actor, of a version of the program: upgrades happen while it lives.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Probe {
+pub(crate) struct Probe<const VERSION: u16> {
     count: u64,
     done: u64,
     failed: u64,
@@ -70,8 +75,9 @@ fn id(name: &str) -> ActorId {
     ActorId::new(KIND, name).expect("a good name")
 }
 
-impl Actor for Probe {
+impl<const VERSION: u16> Actor for Probe<VERSION> {
     const KIND: &'static str = KIND;
+    const STATE_VERSION: u16 = VERSION;
     type Init = ();
     type Status = Mood;
     type Deadline = (u64, bool, u64);
@@ -82,6 +88,10 @@ impl Actor for Probe {
         turn.effect(&true);
         let mood = Mood::Idle;
         Ok(Self { count: 0, done: 0, failed: 0, gone: 0, mood, reminders: Vec::new() })
+    }
+
+    fn migrate(_from: u16, bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes)
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -140,7 +150,7 @@ impl Actor for Probe {
     }
 }
 
-impl Handler<Do> for Probe {
+impl<const VERSION: u16> Handler<Do> for Probe<VERSION> {
     fn handle(&mut self, message: Do, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let soon = |ms| turn.now() + Duration::from_millis(ms);
         match message {
@@ -207,6 +217,8 @@ pub struct Probes {
     history: Vec<Model>,
     letters: BTreeMap<Vec<u8>, Letter>,
     asked: Option<Wish>,
+    /// Of the program that runs.
+    version: Cell<u32>,
 }
 
 impl Default for Probes {
@@ -223,6 +235,7 @@ impl Probes {
             history: vec![Model::default()],
             letters: BTreeMap::new(),
             asked: None,
+            version: Cell::new(1),
         }
     }
 
@@ -306,7 +319,7 @@ fn being(store: &dyn Store, who: &ActorId) -> Result<Option<Being>, sexton::Erro
         Some(Entry::Tombstone(_)) => return Ok(Some(Being::Buried)),
         Some(Entry::Alive(record)) => record,
     };
-    let Some(probe) = query::state::<Probe>(store, who)? else { return Ok(None) };
+    let Some(probe) = query::state::<Probe<NEWEST>>(store, who)? else { return Ok(None) };
     let reminders = probe.reminders.iter();
     Ok(Some(Being::Alive(Life {
         parent: record.parent.as_ref().map(|parent| parent.id.name().to_owned()),
@@ -317,28 +330,53 @@ fn being(store: &dyn Store, who: &ActorId) -> Result<Option<Being>, sexton::Erro
         phase: phase(probe.mood),
         reminders: reminders.map(|(at, more, refuses)| (at.as_millis(), *more, *refuses)).collect(),
         owes: query::debts(store, who)?.len(),
-        is_dying: record.destruction.is_some(),
-        is_released: record.destruction.as_ref().is_some_and(|it| it.is_released),
+        end: match &record.destruction {
+            None => End::Not,
+            Some(destruction) if destruction.is_released => End::Released,
+            Some(_) => End::Begun,
+        },
     })))
 }
 
+/// What is asked, of an actor of this version.
+fn asked<const VERSION: u16>(of: (&ActorId, u64), told: Do, chance: &mut Chance) -> Asked {
+    let (who, what) = of;
+    match what {
+        0 | 1 => Asked::create::<Probe<VERSION>>(who, ()),
+        2 => Asked::destroy(who, chance.is(500)),
+        3 => Asked::retry(who),
+        _ => {
+            let text = format!("{told:?}");
+            Asked::call::<Probe<VERSION>, _>(who, told, text)
+        }
+    }
+}
+
 impl Scenario for Probes {
-    fn kinds(&self, _version: u32) -> Kinds {
-        Kinds::new().with::<Probe>()
+    fn kinds(&self, version: u32) -> Kinds {
+        self.version.set(version);
+        match version {
+            1 => Kinds::new().with::<Probe<1>>(),
+            2 => Kinds::new().with::<Probe<2>>(),
+            _ => Kinds::new().with::<Probe<NEWEST>>(),
+        }
+    }
+
+    fn versions(&self) -> u32 {
+        u32::from(NEWEST)
     }
 
     fn ask(&mut self, chance: &mut Chance, _scene: Scene<'_>) -> Option<Asked> {
         let who = id(&format!("p{}", chance.below(NAMES)));
-        Some(match chance.below(10) {
-            0 | 1 => Asked::create::<Probe>(&who, ()),
-            2 => Asked::destroy(&who, chance.is(500)),
-            3 => Asked::retry(&who),
-            _ => {
-                let told = Self::told(chance);
-                self.asked = Some(wish(&told));
-                let text = format!("{told:?}");
-                Asked::call::<Probe, _>(&who, told, text)
-            }
+        let told = Self::told(chance);
+        let what = chance.below(10);
+        if what > 3 {
+            self.asked = Some(wish(&told));
+        }
+        Some(match self.version.get() {
+            1 => asked::<1>((&who, what), told, chance),
+            2 => asked::<2>((&who, what), told, chance),
+            _ => asked::<NEWEST>((&who, what), told, chance),
         })
     }
 

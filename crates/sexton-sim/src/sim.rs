@@ -61,6 +61,8 @@ struct Shardful {
     engine: Engine,
     gate: Gate,
     notices: VecDeque<(MailOrder, ActorId)>,
+    /// When it was last asked what is due.
+    looked_at: Option<Timestamp>,
 }
 
 /// What a turn came from.
@@ -137,7 +139,8 @@ impl<'a> Sim<'a> {
             let store: &dyn Store = &*self.store;
             let engine = Engine::recover(kinds, self.scenario.limits(), store, (part, &fences))?;
             let gate = Gate::new(engine.order());
-            self.parts.push(Shardful { engine, gate, notices: VecDeque::new() });
+            let notices = VecDeque::new();
+            self.parts.push(Shardful { engine, gate, notices, looked_at: None });
         }
         Ok(())
     }
@@ -160,7 +163,22 @@ impl<'a> Sim<'a> {
                 self.tell(&format!("the process ends: {error}"));
                 let kept = match step {
                     Step::FailFlush(kept) | Step::FailRead(_, kept) => *kept,
-                    _ => u64::MAX,
+                    // Nothing was lost but the process.
+                    Step::Ask(_)
+                    | Step::Turn(_)
+                    | Step::Notice(_)
+                    | Step::Begin(..)
+                    | Step::Answer(_)
+                    | Step::Flush
+                    | Step::Crash(_)
+                    | Step::Ghost
+                    | Step::Pass(_)
+                    | Step::FailPass(_)
+                    | Step::Wait
+                    | Step::Jump(_)
+                    | Step::Evict
+                    | Step::Switch(_)
+                    | Step::Upgrade => u64::MAX,
                 };
                 self.crash(kept).map_err(settled)?;
                 Ok(true)
@@ -231,9 +249,13 @@ impl<'a> Sim<'a> {
 
     fn turn(&mut self, part: u16) -> Result<bool, Trouble> {
         let index = usize::from(part % self.count());
-        match self.parts[index].engine.next(self.now, &*self.store)? {
+        let Shardful { engine, looked_at, .. } = &mut self.parts[index];
+        // It looks ahead when time has gone on: something is done if only that.
+        let is_first_look = *looked_at != Some(self.now);
+        *looked_at = Some(self.now);
+        match engine.next(self.now, &*self.store)? {
             Some(turned) => self.absorb(index, turned, Origin::default()).map(|()| true),
-            None => Ok(false),
+            None => Ok(is_first_look),
         }
     }
 
@@ -251,8 +273,9 @@ impl<'a> Sim<'a> {
 
     fn begin(&mut self, part: u16, fate: Fate) -> Result<bool, Trouble> {
         let index = usize::from(part % self.count());
+        let debt = self.parts[index].engine.next_debt();
         let Some(owed) = self.parts[index].engine.next_effect(self.now, &*self.store)? else {
-            return Ok(false);
+            return Ok(self.parts[index].engine.next_debt() != debt);
         };
         // Checks G2: an effect leaves only when the turn that recorded it is durable.
         let Owed { id, .. } = &owed;
@@ -377,7 +400,7 @@ impl<'a> Sim<'a> {
             let order = part.engine.order();
             part.engine.flushed(order);
             part.gate.open(order);
-            while let Some(outgoing) = self.parts[index].gate.next() {
+            while let Some(outgoing) = self.parts[index].gate.take() {
                 self.let_out(Some(outgoing))?;
             }
         }
@@ -402,8 +425,9 @@ impl<'a> Sim<'a> {
     /// A process that was taken for dead writes: checks G3.
     fn haunt(&mut self) -> Result<bool, Trouble> {
         let Some(mut ghost) = self.ghost.take() else { return Ok(false) };
-        let Ok(Some(turned)) = ghost.next(self.now, &*self.store) else { return Ok(false) };
-        let (Some(batch), Some((id, _))) = (turned.batch, turned.label) else { return Ok(false) };
+        // It had its chance: there is no second.
+        let Ok(Some(turned)) = ghost.next(self.now, &*self.store) else { return Ok(true) };
+        let (Some(batch), Some((id, _))) = (turned.batch, turned.label) else { return Ok(true) };
         match self.store.submit(batch) {
             Err(error) if error.kind() == ErrorKind::Closed => Ok(true),
             Err(error) => Err(error.into()),

@@ -23,12 +23,15 @@ pub(crate) struct Watch {
     /// Mail that was taken out of its inbox: it never lies there again.
     taken: BTreeSet<Key>,
     /// For each batch since the last flush: what it replaced, and the mail that it took.
-    undo: Vec<(Vec<(Key, Option<Vec<u8>>)>, Vec<Key>)>,
+    undo: Vec<Undo>,
     /// Of whom somebody was told that he is there.
     told_there: BTreeSet<ActorId>,
     /// Of whom somebody was told that he has his tombstone.
     told_gone: BTreeSet<ActorId>,
 }
+
+/// What a batch replaced, and the mail that it took.
+type Undo = (Vec<(Key, Option<Vec<u8>>)>, Vec<Key>);
 
 /// What a turn may settle.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +223,7 @@ impl Watch {
         let at = key::actor(&said.id);
         let entry = self.durable(&at).and_then(|bytes| codec::open::<Entry>(bytes).ok());
         match (said.asks, &said.result) {
-            (Asks::Create, Ok(())) | (Asks::Call | Asks::DestroyLater, Ok(())) => {
+            (Asks::Create | Asks::Call | Asks::DestroyLater, Ok(())) => {
                 if entry.is_none() {
                     return Err(broken("G2", &said.id, "was told of, and is not durable"));
                 }
@@ -275,7 +278,7 @@ impl Watch {
             }
             let found = expected.next();
             if found != Some((&key, &value)) {
-                let other = found.map_or(&key, |(key, _)| key.min(&key));
+                let other = found.map_or(&key, |(other, _)| other.min(&key));
                 return Ok(Err(broken("G1", &whose(other), "the store and its batches differ")));
             }
         }

@@ -71,7 +71,7 @@ impl Gate {
     }
 
     /// The next that may leave.
-    pub fn next(&mut self) -> Option<Outgoing> {
+    pub fn take(&mut self) -> Option<Outgoing> {
         let is_open = self.waiting.front().is_some_and(|first| first.gate <= self.durable);
         if is_open { self.waiting.pop_front() } else { None }
     }

@@ -326,7 +326,7 @@ impl ShardActor {
             engine.flushed(order);
         }
         self.gate.open(order);
-        while let Some(outgoing) = self.gate.next() {
+        while let Some(outgoing) = self.gate.take() {
             self.let_out(outgoing);
         }
     }
@@ -437,7 +437,7 @@ impl ShardActor {
     /// Answers the host that closes, once everything is durable and said.
     fn end_drain(&mut self) -> bool {
         let order = self.engine.as_ref().map_or(0, Engine::order);
-        if self.drain.is_none() || self.gate.durable() < order || self.gate.len() > 0 {
+        if self.drain.is_none() || self.gate.durable() < order || !self.gate.is_empty() {
             return false;
         }
         self.engine = None;

@@ -107,7 +107,7 @@ impl Engine {
         id: &ActorId,
         call: Call,
     ) -> Result<Turned, Error> {
-        let Call { name, is_news, mut call } = call;
+        let Call { name, is_news, run: mut call } = call;
         let label = (id.clone(), name.to_owned());
         let mut slot = match self.checkout(now, store, id)? {
             Found::Alive(slot) if !slot.is_destroying() => slot,
