@@ -4,7 +4,6 @@ mod fleet;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -22,19 +21,6 @@ pub enum SimError {
     /// The verdict cannot be written.
     #[error("the verdict cannot be written")]
     Output(#[from] io::Error),
-    /// A list of steps cannot be read.
-    #[error("{}", .0.display())]
-    Steps(PathBuf, #[source] io::Error),
-    /// A line of it is no step.
-    #[error("{}, line {line}: {source}", .file.display())]
-    Line {
-        /// The list.
-        file: PathBuf,
-        /// Which line.
-        line: usize,
-        /// What it is not.
-        source: sexton_sim::NoStep,
-    },
 }
 
 /// What seeds led to.
@@ -235,12 +221,12 @@ fn bar(seeds: u64, is_shown: bool) -> ProgressBar {
 }
 
 fn tell(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
-    let Verdict { scenario, first_seed, seeds, steps_per_run, .. } = verdict;
-    let last = first_seed + seeds.saturating_sub(1);
-    writeln!(
-        out,
-        "scenario       {scenario}, seeds {first_seed} to {last}, {steps_per_run} steps each"
-    )?;
+    let Verdict { scenario, first_seed: first, seeds, steps_per_run: steps, .. } = verdict;
+    let which = match seeds {
+        1 => format!("seed {first}"),
+        _ => format!("seeds {first} to {}", first + seeds.saturating_sub(1)),
+    };
+    writeln!(out, "scenario       {scenario}, {which}, {steps} steps each")?;
     let per_second = |n: f64| decimal(n / verdict.seconds.max(0.001), 0);
     let (steps, turns) = (grouped(verdict.steps), grouped(verdict.turns));
     let hours = decimal(verdict.virtual_hours, 0);

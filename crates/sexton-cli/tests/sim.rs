@@ -1,0 +1,64 @@
+//! `sexton sim` as a user types it: verdicts, hashes, and what it says of bad usage.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn sim(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sexton"));
+    command.arg("sim").args(args).stdin(Stdio::null());
+    command.output().expect("the machine can do this")
+}
+
+fn verdict(args: &[&str]) -> Value {
+    let output = sim(&[args, &["--json"]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}\n{}", String::from_utf8_lossy(&output.stdout));
+    serde_json::from_slice(&output.stdout).expect("the verdict is JSON")
+}
+
+#[test]
+fn the_same_seeds_have_the_same_hash_in_every_build() {
+    // The release build is held against the same files by `.ci/run`.
+    for scenario in ["probes", "fleet"] {
+        let verdict = verdict(&["--scenario", scenario, "--seeds", "5"]);
+        assert_eq!((&verdict["seeds"], &verdict["failure"]), (&5.into(), &Value::Null));
+        let line = format!("  \"hash\": {},\n", verdict["hash"]);
+        let path = format!("{}/tests/sim/{scenario}.hash", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, &line).expect("the machine can do this");
+        }
+        let expected = fs::read_to_string(Path::new(&path)).expect("it is in the repository");
+        assert_eq!(line, expected, "{scenario}; UPDATE_EXPECT=1 writes it anew");
+    }
+}
+
+#[test]
+fn a_trace_has_one_line_a_step_and_the_verdict_below() {
+    let output = sim(&["--seed", "3", "--steps", "50", "--trace"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let steps = text.lines().filter(|line| line.contains(" ms  "));
+    assert_eq!(steps.count(), 50, "{text}");
+    assert!(text.ends_with("Every promise was kept, with 1 seed.\n"), "{text}");
+    assert!(text.contains("probes, seed 3, 50 steps"), "{text}");
+}
+
+#[test]
+fn without_faults_no_step_is_one() {
+    let verdict = verdict(&["--seeds", "3", "--faults", "none"]);
+    let done = verdict["done"].as_object().expect("counts");
+    for fault in ["crash", "fail-flush", "fail-read", "jump", "begin lost", "begin twice"] {
+        assert!(!done.contains_key(fault), "{fault} in {done:?}");
+    }
+    assert!(done["turn"].as_u64() > Some(10));
+}
+
+#[test]
+fn what_cannot_be_asked_together_is_bad_usage() {
+    for args in [&["--seed", "1", "--seeds", "2"][..], &["--scenario", "nobody"]] {
+        assert_eq!(sim(args).status.code(), Some(2), "{args:?}");
+    }
+}
