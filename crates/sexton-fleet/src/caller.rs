@@ -1,7 +1,7 @@
 //! Who asks, and who decides when something ends.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::Refusal;
+use sexton_core::{Actor, Refusal, Turn};
 
 /// Whoever requested a thing either leaves its end to the fleet or keeps it for himself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,5 +63,41 @@ impl Caller {
             Role::Owner if self.owner == owner => Ok(()),
             Role::Owner => Err(Refusal::new("not yours")),
         }
+    }
+}
+
+/// Whether the caller may command what belongs to `owner`; checked before anything else is done.
+/// That an operator did it is an event of its own.
+///
+/// # Errors
+///
+/// As [`Caller::may_command`].
+pub(crate) fn authorize<A: Actor>(
+    caller: &Caller,
+    of: (&str, &str),
+    turn: &mut Turn<A>,
+) -> Result<(), Refusal> {
+    let (owner, what) = of;
+    caller.may_command(owner)?;
+    if caller.role == Role::Operator {
+        turn.event("operator", format!("{} {what}", caller.owner));
+    }
+    Ok(())
+}
+
+/// As [`authorize`], for what no owner decides about himself: an operator commands it.
+///
+/// # Errors
+///
+/// [`Refusal`], which tells nobody but the owner that it is there.
+pub(crate) fn authorize_operator<A: Actor>(
+    caller: &Caller,
+    of: (&str, &str),
+    turn: &mut Turn<A>,
+) -> Result<(), Refusal> {
+    authorize(caller, of, turn)?;
+    match caller.role {
+        Role::Operator => Ok(()),
+        Role::Owner => Err(Refusal::new("only an operator may")),
     }
 }

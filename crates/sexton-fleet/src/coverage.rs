@@ -71,6 +71,10 @@ fn caller() -> Caller {
     Caller::owner(OWNER)
 }
 
+fn operator() -> Caller {
+    Caller::operator("olga")
+}
+
 /// What is of external tenure: its owner decides, and nobody else.
 fn kept_by_its_owner<A>(seen: &Seen<'_, A>) -> Option<String> {
     let is_external = seen.row().record.text("tenure") == Some(Tenure::External.name());

@@ -17,10 +17,12 @@ use sexton_core::{
     Actor, ActorId, Deadlines, Handler, Handlers, Message, Refusal, Row, Timestamp, Turn,
 };
 
+use crate::caller::authorize_operator;
 use crate::due::{self, Expire};
 use crate::owner::{AddCredit, SetPlan};
 use crate::policy::Policy;
 use crate::sandbox::{Halt, Resume, Sandbox, UNITS_PER_CENT};
+use crate::senders::{is_from, is_from_parent, only_if};
 use crate::sweeps::Bereaved;
 
 /// What an owner pays.
@@ -305,6 +307,7 @@ impl Handler<Expire> for CreditAccount {
 
 impl Handler<Admit> for CreditAccount {
     fn handle(&mut self, message: Admit, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         self.sandboxes.entry(message.sandbox.clone()).or_default();
         let is_halted = self.status != CreditStatus::Active;
         if let Some(sandbox) = id(&message.sandbox).filter(|_| is_halted) {
@@ -316,6 +319,7 @@ impl Handler<Admit> for CreditAccount {
 
 impl Handler<Discharge> for CreditAccount {
     fn handle(&mut self, message: Discharge, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         self.sandboxes.remove(&message.sandbox);
         self.settle(turn);
         Ok(())
@@ -324,6 +328,7 @@ impl Handler<Discharge> for CreditAccount {
 
 impl Handler<Metered> for CreditAccount {
     fn handle(&mut self, message: Metered, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Sandbox, _>(&message.sandbox, turn))?;
         if let Some(standing) = self.sandboxes.get_mut(&message.sandbox) {
             let is_new = message.is_running && !standing.is_running;
             standing.is_running = message.is_running;
@@ -343,6 +348,7 @@ impl Handler<Metered> for CreditAccount {
 impl Handler<Debit> for CreditAccount {
     /// A number that is not newer than the last one of its sandbox was debited before.
     fn handle(&mut self, message: Debit, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Sandbox, _>(&message.sandbox, turn))?;
         let Debit { sandbox, number, units } = message;
         let Some(standing) = self.sandboxes.get_mut(&sandbox) else {
             return Err(Refusal::new(format!("sandbox {sandbox} is not on this account")));
@@ -362,7 +368,7 @@ impl Handler<Debit> for CreditAccount {
 
 impl Handler<AddCredit> for CreditAccount {
     fn handle(&mut self, message: AddCredit, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize_operator(&message.caller, (&self.init.owner, AddCredit::NAME), turn)?;
         if message.gift.is_empty() || message.gift.len() > GIFT_BYTES_MAX {
             let why = format!("a gift has a name of 1 to {GIFT_BYTES_MAX} bytes");
             return Err(Refusal::new(why));
@@ -384,7 +390,7 @@ impl Handler<AddCredit> for CreditAccount {
 
 impl Handler<SetPlan> for CreditAccount {
     fn handle(&mut self, message: SetPlan, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize_operator(&message.caller, (&self.init.owner, SetPlan::NAME), turn)?;
         self.plan = message.plan;
         turn.event("plan", message.plan.name());
         self.settle(turn);

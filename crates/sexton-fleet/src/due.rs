@@ -1,8 +1,7 @@
 //! What is due: read off a state once, for its alarm, for its row and for the sweeps.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::sweep::Sweeper;
-use sexton_core::{Actor, ActorRef, Message, Refusal, Row, Timestamp, Turn};
+use sexton_core::{ActorRef, Message, Row, Timestamp};
 
 /// From a sweep: your row says that your deadline has passed; act on it if that is true.
 ///
@@ -40,15 +39,4 @@ pub(crate) fn shown(row: Row, next: Option<(Timestamp, &str)>) -> Row {
 /// Whether a callback carries the epoch of the life that it reached.
 pub(crate) fn is_current(epoch: u32, me: &ActorRef) -> bool {
     epoch == me.incarnation
-}
-
-/// What a sweep asks for that the receiver cannot judge alone is taken from sweeps only: it is
-/// no way around whose command it would be.
-///
-/// # Errors
-///
-/// [`Refusal`] if it came from anywhere else.
-pub(crate) fn only_from_sweeps<A: Actor>(turn: &Turn<A>) -> Result<(), Refusal> {
-    let is_sweep = turn.from().is_some_and(|from| from.id.kind() == Sweeper::KIND);
-    if is_sweep { Ok(()) } else { Err(Refusal::new("only sweeps ask this")) }
 }

@@ -15,6 +15,7 @@
 
 pub mod policy;
 mod caller;
+mod senders;
 mod fault;
 pub mod placement;
 mod due;

@@ -29,7 +29,7 @@ use sexton_core::{
 };
 
 use crate::asks::{Ask, Disclaim, NotNeeded, Under};
-use crate::caller::Tenure;
+use crate::caller::{Tenure, authorize};
 use crate::due::{self, Expire};
 use crate::fault::Fault;
 use crate::owner::{EndNode, Owner};
@@ -319,7 +319,7 @@ impl Actor for Node {
 impl Handler<EndNode> for Node {
     /// An explicit end destroys the node also while it is in use.
     fn handle(&mut self, message: EndNode, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, EndNode::NAME), turn)?;
         self.go(&message.why, &message.caller.owner, turn);
         Ok(())
     }

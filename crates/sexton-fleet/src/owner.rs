@@ -28,6 +28,7 @@ use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
 use crate::placement::{Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
 use crate::sandbox::Sandbox;
+use crate::senders::{is_from, is_from_kind, only_if};
 use crate::task::TaskRunner;
 use crate::town::{EndTown, Town};
 use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
@@ -399,6 +400,7 @@ impl Actor for Owner {
 impl Handler<Forward> for Owner {
     /// The node's birth is in its inbox now; what was given up meanwhile is not asked for.
     fn handle(&mut self, message: Forward, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from() == Some(turn.me()))?;
         let Some(held) = self.nodes.get_mut(&message.node) else { return Ok(()) };
         held.birth = Birth::Sent;
         if held.seats.contains_key(&message.place.workspace)
@@ -412,6 +414,7 @@ impl Handler<Forward> for Owner {
 
 impl Handler<NodeNews> for Owner {
     fn handle(&mut self, message: NodeNews, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Node, _>(&message.node, turn))?;
         if let Some(held) = self.nodes.get_mut(&message.node) {
             let is_new = held.phase == Phase::Coming && message.phase == Phase::Running;
             held.phase = message.phase;
@@ -427,6 +430,7 @@ impl Handler<NodeNews> for Owner {
 
 impl Handler<NotPlaced> for Owner {
     fn handle(&mut self, message: NotPlaced, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_kind::<Node, _>(turn))?;
         self.place_again(&message.workspace, &message.why, turn);
         self.serve(turn);
         Ok(())
@@ -435,6 +439,7 @@ impl Handler<NotPlaced> for Owner {
 
 impl Handler<Vacated> for Owner {
     fn handle(&mut self, message: Vacated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_kind::<Node, _>(turn))?;
         self.workspaces.remove(&message.workspace);
         self.vacate(&message.workspace);
         self.serve(turn);

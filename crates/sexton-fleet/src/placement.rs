@@ -174,13 +174,13 @@ impl Message for NodeNews {
     type Reply = ();
 }
 
-/// To a workspace: begin a session.
+/// From a task to its workspace: begin a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartSession {
     /// Its name, never used before.
     pub session: String,
-    /// The task that it is for, which is told how it goes; `None` is for the owner himself.
-    pub task: Option<ActorId>,
+    /// The task, which is told how it goes.
+    pub task: ActorId,
 }
 
 impl Message for StartSession {

@@ -213,9 +213,8 @@ policy! {
         sweep_warm_slack = 5 * MINUTE, SECOND, DAY;
         /// How long an item that a sweep asked is left alone.
         sweep_back_off = HOUR, SECOND, 7 * DAY;
-        /// How often the sweep for actors without a parent passes: it looks at every row, and what
-        /// it looks for cannot come about while the runtime keeps its promises.
-        sweep_lost_every = HOUR, SECOND, 7 * DAY;
+        /// How often the sweep for actors without a parent passes, which looks at every row.
+        sweep_lost_every = 5 * MINUTE, SECOND, 7 * DAY;
         /// How often the provider is searched for machines that nobody owns.
         provider_scan_every = HOUR, MINUTE, 7 * DAY;
         /// The age from which on a machine that nobody owns is an orphan.

@@ -16,8 +16,10 @@ use sexton_core::{
     Timestamp, Turn,
 };
 
+use crate::caller::Caller;
 use crate::due::{self, Expire};
 use crate::placement::SessionEnd;
+use crate::senders::{is_from_parent, only_if};
 use crate::sweeps::Bereaved;
 use crate::task::{Progress, TaskRunner};
 use crate::workspace::{SessionNews, Workspace};
@@ -160,7 +162,8 @@ impl Session {
         let due_at = self.shown_at + self.init.silence / SHOWN_PER_SILENCE;
         if let Some(task) = self.init.task.clone().filter(|_| due_at <= turn.now()) {
             self.shown_at = turn.now();
-            turn.send::<TaskRunner, _>(&task, &Progress);
+            let caller = Caller::owner(self.init.owner.as_str());
+            turn.send::<TaskRunner, _>(&task, &Progress { caller });
         }
     }
 
@@ -312,6 +315,7 @@ impl Handler<SessionResult> for Session {
 impl Handler<Lose> for Session {
     /// The workspace does not wait for its end, so there is nothing to tell.
     fn handle(&mut self, message: Lose, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         if self.status == SessionStatus::Started {
             self.status = SessionStatus::Lost;
         }
@@ -322,6 +326,7 @@ impl Handler<Lose> for Session {
 
 impl Handler<SessionTold> for Session {
     fn handle(&mut self, _message: SessionTold, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         if self.status == SessionStatus::Started {
             return Err(Refusal::new("the session has not ended"));
         }

@@ -18,11 +18,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sexton_core::{
-    Actor, Deadlines, Handler, Handlers, Message, Refusal, Row, Status, Timestamp, Turn,
+    Actor, ActorId, Deadlines, Handler, Handlers, Message, Refusal, Row, Status, Timestamp, Turn,
 };
 
 use crate::asks::{Ask, Disclaim, Waits};
-use crate::caller::{Role, Tenure};
+use crate::caller::{Caller, Tenure, authorize};
 use crate::due::{self, Expire};
 use crate::node::Node;
 use crate::owner::{EndTask, Owner, Release, Seek};
@@ -100,8 +100,11 @@ pub enum TaskEnd {
 }
 
 /// A sign of life of what the task runs.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Progress;
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// Who says so.
+    pub caller: Caller,
+}
 
 impl Message for Progress {
     const NAME: &'static str = "progress";
@@ -157,6 +160,12 @@ impl TaskRunner {
 
     fn workspace_of(attempt: u32, turn: &Turn<Self>) -> String {
         format!("{}~w{attempt}", turn.id().name())
+    }
+
+    /// Whether a workspace of this name is one of an attempt of this task.
+    pub(crate) fn has_workspace(task: &ActorId, workspace: &str) -> bool {
+        let attempt = workspace.strip_prefix(task.name()).and_then(|it| it.strip_prefix("~w"));
+        task.kind() == Self::KIND && attempt.is_some_and(|it| it.parse::<u32>().is_ok())
     }
 
     /// The session in the workspace of the present attempt.
@@ -300,8 +309,8 @@ impl TaskRunner {
     }
 }
 
-fn node_id(name: &str) -> Option<sexton_core::ActorId> {
-    sexton_core::ActorId::new(Node::KIND, name).ok()
+fn node_id(name: &str) -> Option<ActorId> {
+    ActorId::new(Node::KIND, name).ok()
 }
 
 impl Actor for TaskRunner {
@@ -387,7 +396,8 @@ impl Actor for TaskRunner {
 }
 
 impl Handler<Progress> for TaskRunner {
-    fn handle(&mut self, _message: Progress, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, message: Progress, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        authorize(&message.caller, (&self.init.owner, Progress::NAME), turn)?;
         self.alive_at = turn.now();
         Ok(())
     }
@@ -397,10 +407,7 @@ impl Handler<EndTask> for TaskRunner {
     /// Whoever owns it decides, whatever its status.
     fn handle(&mut self, message: EndTask, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let EndTask { caller, end, .. } = message;
-        caller.may_command(&self.init.owner)?;
-        if caller.role == Role::Operator {
-            turn.event("operator", format!("{} end_task", caller.owner));
-        }
+        authorize(&caller, (&self.init.owner, EndTask::NAME), turn)?;
         self.end(&end, &caller.owner, turn);
         Ok(())
     }

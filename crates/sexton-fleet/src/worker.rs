@@ -18,10 +18,11 @@ use sexton_core::{
     Actor, ActorRef, Deadlines, Handler, Handlers, Message, Outcome, Refusal, Row, Timestamp, Turn,
 };
 
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 use crate::due::{self, Expire};
 use crate::policy::Policy;
 use crate::sandbox::{Sandbox, TurnedAway, WorkerLost};
+use crate::senders::only_if;
 
 pub use self::silence::WorkerDue;
 
@@ -283,6 +284,7 @@ impl Handler<WorkerBeat> for Worker {
 
 impl Handler<Arrive> for Worker {
     fn handle(&mut self, message: Arrive, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from() == Some(&message.sandbox))?;
         let max = usize::try_from(self.init.terms.sandboxes_max).unwrap_or(usize::MAX);
         let why = if self.status == WorkerStatus::Gone {
             "the worker is gone"
@@ -299,7 +301,8 @@ impl Handler<Arrive> for Worker {
 }
 
 impl Handler<Depart> for Worker {
-    fn handle(&mut self, message: Depart, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, message: Depart, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from() == Some(&message.sandbox))?;
         self.residents.remove(&message.sandbox);
         Ok(())
     }
@@ -307,7 +310,7 @@ impl Handler<Depart> for Worker {
 
 impl Handler<EndWorker> for Worker {
     fn handle(&mut self, message: EndWorker, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, EndWorker::NAME), turn)?;
         if !self.residents.is_empty() {
             let n = self.residents.len();
             return Err(Refusal::new(format!("still in use: {n} sandboxes are on it")));

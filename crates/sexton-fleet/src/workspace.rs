@@ -28,6 +28,7 @@ use crate::caller::Tenure;
 use crate::due::{self, Expire};
 use crate::node::{Node, WorkspaceChanged};
 use crate::placement::{StartSession, WorkspaceReady};
+use crate::senders::{is_from_parent, only_if};
 use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
 
@@ -366,9 +367,7 @@ impl Actor for Workspace {
 impl Handler<End> for Workspace {
     fn handle(&mut self, message: End, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         // Another owner's node may have been asked for a workspace of the same name.
-        if turn.from().is_some() && turn.from() != turn.parent() {
-            return Err(Refusal::new("not yours"));
-        }
+        only_if(is_from_parent(turn))?;
         // Whoever kept its end for himself has now decided: from here on it is bounded.
         self.init.tenure = Tenure::Managed;
         self.init.task = None;

@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::reaper::{Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit};
 use crate::sweeps;
 use crate::task::{Step, TaskRunner};
-use crate::workspace::{WorkspaceEnd, WorkspaceTerms};
+use crate::workspace::{Workspace, WorkspaceEnd, WorkspaceTerms};
 
 use super::{KEPT, LOST, OWNER, caller, failure, id, is_lost, kept_by_its_owner};
 
@@ -58,8 +58,8 @@ pub fn node(policy: &Policy) -> Model<Node> {
             vec![Heartbeat { epoch: seen.epoch(), load: None, version: None }]
         })
         .message::<Lost>(|seen| vec![Lost { epoch: seen.epoch(), class: "gone".to_owned() }])
-        .message::<Claim>(|_| vec![Claim { by: id::<TaskRunner>("t") }])
-        .message::<Unclaim>(|_| vec![Unclaim { lease: 1 }])
+        .message::<Claim>(|_| vec![Claim { caller: caller(), by: id::<TaskRunner>("t") }])
+        .message::<Unclaim>(|_| vec![Unclaim { caller: caller(), lease: 1 }])
         .message::<Drain>(|_| vec![Drain { caller: caller() }])
         .message::<EndNode>(|seen| {
             let (caller, name) = (caller(), seen.me().id.name().to_owned());
@@ -88,8 +88,8 @@ pub fn node(policy: &Policy) -> Model<Node> {
 fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
     let terms = WorkspaceTerms::of(policy);
     let both = || [OF_TASK, KEPT].map(str::to_owned).into_iter();
-    model
-        .message::<Place>(move |_| {
+    let model = model
+        .message_from::<Place>(id::<Owner>(OWNER), move |_| {
             let task = Some(id::<TaskRunner>("t"));
             let of_task = Place {
                 workspace: OF_TASK.to_owned(),
@@ -104,20 +104,24 @@ fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
                 Place { workspace, task: None, tenure: Tenure::External, terms, lease: None },
             ]
         })
-        .message::<Leave>(move |_| {
+        .message_from::<Leave>(id::<Owner>(OWNER), move |_| {
             both().map(|workspace| Leave { workspace, end: WorkspaceEnd::Stop }).collect()
-        })
-        .message::<Return>(|_| {
-            let back = |workspace: &str, tenure| Return { workspace: workspace.to_owned(), tenure };
-            vec![back(OF_TASK, Tenure::Managed), back(KEPT, Tenure::External)]
-        })
-        .message::<WorkspaceUse>(|_| {
-            let workspace = || OF_TASK.to_owned();
-            [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy }).into()
-        })
-        .message::<WorkspaceChanged>(move |_| {
-            both().map(|workspace| WorkspaceChanged { workspace, why: "idle".to_owned() }).collect()
-        })
+        });
+    let model = model.message_from::<WorkspaceUse>(id::<Workspace>(OF_TASK), |_| {
+        let workspace = || OF_TASK.to_owned();
+        [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy }).into()
+    });
+    let seats = [(OF_TASK, Tenure::Managed), (KEPT, Tenure::External)].into_iter();
+    seats.fold(model, |model, (name, tenure)| {
+        let (me, workspace) = (id::<Workspace>(name), move || name.to_owned());
+        model
+            .message_from::<Return>(me.clone(), move |_| {
+                vec![Return { workspace: workspace(), tenure }]
+            })
+            .message_from::<WorkspaceChanged>(me, move |_| {
+                vec![WorkspaceChanged { workspace: workspace(), why: "idle".to_owned() }]
+            })
+    })
 }
 
 /// What its owner has made beside the machine, and what its tasks ask.
@@ -135,9 +139,11 @@ fn beside(model: Model<Node>) -> Model<Node> {
             let (workspace, step) = (OF_TASK.to_owned(), Step::NodeSelection);
             vec![Ask { task: task(), workspace, step }]
         })
-        .message::<NotNeeded>(|_| vec![NotNeeded])
-        .message::<Disclaim>(move |_| vec![Disclaim { task: task() }])
-        .message::<Under>(|_| vec![Under { workspace: OF_TASK.to_owned(), lease: 1 }])
+        .message_from::<NotNeeded>(id::<Owner>(OWNER), |_| vec![NotNeeded])
+        .message_from::<Disclaim>(task(), move |_| vec![Disclaim { task: task() }])
+        .message_from::<Under>(id::<Owner>(OWNER), |_| {
+            vec![Under { workspace: OF_TASK.to_owned(), lease: 1 }]
+        })
 }
 
 fn left_to_others(model: Model<Node>) -> Model<Node> {

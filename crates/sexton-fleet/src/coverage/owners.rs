@@ -1,7 +1,7 @@
 //! An owner, who holds nothing: what his handlers do on every state is what is checked.
 
-use sexton_core::coverage::Model;
-use sexton_core::{Actor, ActorId, Gone};
+use sexton_core::coverage::{Model, Seen};
+use sexton_core::{Actor, Gone};
 
 use crate::asks::{Ask, Claimed};
 use crate::caller::{Caller, Tenure};
@@ -20,35 +20,25 @@ use crate::task::{Step, TaskEnd, TaskRunner, TaskSession, TaskSpec};
 use crate::town::EndTown;
 use crate::workspace::{WorkspaceEnd, WorkspaceSpec};
 
-use super::id;
+use super::{id, operator};
 
 const WORKSPACE: &str = "w";
+/// The one that he asks for, and those that are made for somebody who needs a place.
+const NODES: [&str; 3] = ["n", "it~n1", "it~n2"];
 
 /// An owner of at most one managed node; what it makes a second time stays.
 pub fn owner(policy: &Policy) -> Model<Owner> {
     let policy = Policy { nodes_per_owner_max: 1, ..policy.clone() };
     let init = OwnerInit { installation: uuid::Uuid::nil(), policy };
-    towns_and_sandboxes(commands(Model::<Owner>::new().birth("", init)))
-        .message::<NodeNews>(|seen| {
-            let nodes = seen.children().iter().filter(|child| child.kind() == Node::KIND);
-            let phases = [Phase::Running, Phase::Warm, Phase::Closed];
-            let news = |node: &ActorId, phase| NodeNews {
-                node: node.name().to_owned(),
-                phase,
-                load: None,
-            };
-            nodes.flat_map(|node| phases.map(|phase| news(node, phase))).collect()
-        })
-        .message::<Claimed>(|seen| {
-            let nodes = seen.children().iter().filter(|child| child.kind() == Node::KIND);
-            let lease = Some((id::<TaskRunner>("t"), 1));
-            nodes.map(|it| Claimed { node: it.name().to_owned(), lease: lease.clone() }).collect()
-        })
-        .message::<NotPlaced>(|_| {
+    let model = towns_and_sandboxes(commands(Model::<Owner>::new().birth("", init)));
+    NODES
+        .into_iter()
+        .fold(model, said_by_node)
+        .message_from::<NotPlaced>(id::<Node>("n"), |_| {
             let (workspace, why) = (WORKSPACE.to_owned(), "no room".to_owned());
             vec![NotPlaced { workspace, why, fault: None }]
         })
-        .message::<Vacated>(|_| {
+        .message_from::<Vacated>(id::<Node>("n"), |_| {
             let (workspace, why) = (WORKSPACE.to_owned(), "gone".to_owned());
             vec![Vacated { workspace, why, fault: None }]
         })
@@ -62,6 +52,22 @@ pub fn owner(policy: &Policy) -> Model<Owner> {
         .both_nets()
         .every_message()
         .whole_table()
+}
+
+/// What a node says of itself, as long as it is there.
+fn said_by_node(model: Model<Owner>, name: &'static str) -> Model<Owner> {
+    let (me, node) = (id::<Node>(name), move || name.to_owned());
+    let is_there = move |seen: &Seen<'_, Owner>| seen.children().contains(&id::<Node>(name));
+    model
+        .message_from::<NodeNews>(me.clone(), move |seen| {
+            let phases = [Phase::Running, Phase::Warm, Phase::Closed].into_iter();
+            let news = |phase| NodeNews { node: node(), phase, load: None };
+            phases.filter(|_| is_there(seen)).map(news).collect()
+        })
+        .message_from::<Claimed>(me, move |seen| {
+            let claimed = Claimed { node: node(), lease: Some((id::<TaskRunner>("t"), 1)) };
+            if is_there(seen) { vec![claimed] } else { Vec::new() }
+        })
 }
 
 fn caller() -> Caller {
@@ -92,13 +98,15 @@ fn commands(model: Model<Owner>) -> Model<Owner> {
             let (name, end) = (WORKSPACE.to_owned(), WorkspaceEnd::Stop);
             vec![EndWorkspace { caller: caller(), name, end }]
         })
-        .message::<Seek>(|_| {
+        .message_from::<Seek>(id::<TaskRunner>("t"), |_| {
             let (task, workspace) = (id::<TaskRunner>("t"), "t~w1".to_owned());
             let (place, tenure) = (Wish::default(), Tenure::Managed);
             vec![Seek { task, workspace, place, tenure, left: None, held: None, smaller: 0 }]
         })
-        .message::<Release>(|_| vec![Release { workspace: "t~w1".to_owned(), node: None }])
-        .message::<Returned>(|_| {
+        .message_from::<Release>(id::<TaskRunner>("t"), |_| {
+            vec![Release { workspace: "t~w1".to_owned(), node: None }]
+        })
+        .message_from::<Returned>(id::<Node>("n"), |_| {
             let (node, workspace) = ("n".to_owned(), WORKSPACE.to_owned());
             vec![Returned { node, workspace, tenure: Tenure::Managed }]
         })
@@ -154,7 +162,7 @@ fn towns_and_sandboxes(model: Model<Owner>) -> Model<Owner> {
             vec![ScaleSandbox { caller: caller(), name: sandbox(), scale: 2 }]
         })
         .message::<AddCredit>(|_| {
-            vec![AddCredit { caller: caller(), cents: 1, gift: "g".to_owned() }]
+            vec![AddCredit { caller: operator(), cents: 1, gift: "g".to_owned() }]
         })
-        .message::<SetPlan>(|_| vec![SetPlan { caller: caller(), plan: Plan::Pro }])
+        .message::<SetPlan>(|_| vec![SetPlan { caller: operator(), plan: Plan::Pro }])
 }

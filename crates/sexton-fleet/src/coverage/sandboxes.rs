@@ -22,7 +22,7 @@ use crate::worker::{
     WorkerInit, WorkerTerms,
 };
 
-use super::{LOST, OWNER, caller, failure, id, is_lost, life};
+use super::{LOST, OWNER, caller, failure, id, is_lost, life, operator};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Longer than any of them looks back but by a deadline, which is told apart by when it is due.
@@ -109,26 +109,29 @@ fn sandbox_commands(model: Model<Sandbox>) -> Model<Sandbox> {
 
 /// What hosts, workers and the account say.
 fn sandbox_callbacks(model: Model<Sandbox>) -> Model<Sandbox> {
-    let workers = || WORKERS.map(str::to_owned).into_iter();
     let why = || "the model says so".to_owned();
-    model
+    let model = model
         .message::<Exited>(|seen| vec![Exited { epoch: seen.epoch() }])
         .message::<Scaled>(|seen| vec![Scaled { epoch: seen.epoch(), scale: 1 }])
         .message::<Migrated>(|seen| vec![Migrated { epoch: seen.epoch(), migration: 1 }])
         .message::<MigrationFailed>(|seen| {
             vec![MigrationFailed { epoch: seen.epoch(), migration: 1, class: "x".to_owned() }]
         })
-        .message::<TurnedAway>(move |_| {
-            workers().map(|worker| TurnedAway { worker, why: why() }).collect()
-        })
-        .message::<WorkerLost>(move |_| {
-            workers().map(|worker| WorkerLost { worker, why: why() }).collect()
-        })
-        .message::<Halt>(|seen| {
+        .message_from::<Halt>(id::<CreditAccount>(OWNER), |seen| {
             let (checkpoints, _) = seen.state().n_begun();
             if checkpoints < 2 { vec![Halt { round: 1 }] } else { Vec::new() }
         })
-        .message::<Resume>(|_| vec![Resume { round: 1 }])
+        .message_from::<Resume>(id::<CreditAccount>(OWNER), |_| vec![Resume { round: 1 }]);
+    WORKERS.into_iter().fold(model, |model, name| {
+        let (me, worker) = (id::<Worker>(name), move || name.to_owned());
+        model
+            .message_from::<TurnedAway>(me.clone(), move |_| {
+                vec![TurnedAway { worker: worker(), why: why() }]
+            })
+            .message_from::<WorkerLost>(me, move |_| {
+                vec![WorkerLost { worker: worker(), why: why() }]
+            })
+    })
 }
 
 /// An account that is spent from its beginning, one that has a cent, and one that was left
@@ -140,36 +143,24 @@ pub fn credit(policy: &Policy) -> Model<CreditAccount> {
     };
     let owner = id::<Owner>(OWNER);
     let sandboxes = || ["s1", "s2"].map(str::to_owned).into_iter();
-    Model::<CreditAccount>::new()
+    let model = Model::<CreditAccount>::new()
         .birth_of("spent", owner.clone(), init(0))
-        .birth_of("with a cent", owner, init(1))
+        .birth_of("with a cent", owner.clone(), init(1))
         .birth_of("left behind", id::<Owner>(LOST), init(1))
         .buried(is_lost)
-        .message::<Admit>(move |_| sandboxes().map(|sandbox| Admit { sandbox }).collect())
-        .message::<Discharge>(move |_| sandboxes().map(|sandbox| Discharge { sandbox }).collect())
-        .message::<Metered>(move |_| {
-            let metered = |sandbox: String| {
-                [true, false].map(|is_running| Metered { sandbox: sandbox.clone(), is_running })
-            };
-            sandboxes().flat_map(metered).collect()
+        .message_from::<Admit>(owner.clone(), move |_| {
+            sandboxes().map(|sandbox| Admit { sandbox }).collect()
         })
-        .message::<Debit>(move |_| {
-            let debits = |sandbox: String| {
-                [1, 2].map(|number| Debit {
-                    sandbox: sandbox.clone(),
-                    number,
-                    units: UNITS_PER_CENT,
-                })
-            };
-            sandboxes().flat_map(debits).collect()
+        .message_from::<Discharge>(owner, move |_| {
+            sandboxes().map(|sandbox| Discharge { sandbox }).collect()
         })
         .message::<AddCredit>(|seen| {
             let is_spent = seen.row().record.number("cents") == Some(0);
-            let add = AddCredit { caller: caller(), cents: 1, gift: "g".to_owned() };
+            let add = AddCredit { caller: operator(), cents: 1, gift: "g".to_owned() };
             if is_spent { vec![add] } else { Vec::new() }
         })
         .message::<SetPlan>(|_| {
-            [Plan::Free, Plan::Pro].map(|plan| SetPlan { caller: caller(), plan }).into()
+            [Plan::Free, Plan::Pro].map(|plan| SetPlan { caller: operator(), plan }).into()
         })
         .asking(|seen| {
             (seen.row().status == "halting")
@@ -180,21 +171,29 @@ pub fn credit(policy: &Policy) -> Model<CreditAccount> {
         .sweeps(sweeps::all(policy))
         .both_nets()
         .every_message()
-        .whole_table()
+        .whole_table();
+    ["s1", "s2"].into_iter().fold(model, |model, name| {
+        let (me, sandbox) = (id::<Sandbox>(name), move || name.to_owned());
+        model
+            .message_from::<Metered>(me.clone(), move |_| {
+                [true, false].map(|is_running| Metered { sandbox: sandbox(), is_running }).into()
+            })
+            .message_from::<Debit>(me, move |_| {
+                let units = UNITS_PER_CENT;
+                [1, 2].map(|number| Debit { sandbox: sandbox(), number, units }).into()
+            })
+    })
 }
 
 /// A worker with two sandboxes, of which one scan may miss each.
 pub fn worker(policy: &Policy) -> Model<Worker> {
     let terms =
         WorkerTerms { sandboxes_max: 2, missed_max: 2, losses_max: 1, ..WorkerTerms::of(policy) };
-    let sandboxes = || ["s1", "s2", "s3"].map(life::<Sandbox>).into_iter();
-    Model::<Worker>::new()
+    let model = Model::<Worker>::new()
         .birth("", WorkerInit { owner: OWNER.to_owned(), terms })
         .message::<WorkerBeat>(|seen| {
             [0, 1].map(|late| WorkerBeat { epoch: seen.epoch() + late }).into()
         })
-        .message::<Arrive>(move |_| sandboxes().map(|sandbox| Arrive { sandbox }).collect())
-        .message::<Depart>(move |_| sandboxes().map(|sandbox| Depart { sandbox }).collect())
         .message::<EndWorker>(|_| vec![EndWorker { caller: caller(), why: "over".to_owned() }])
         .outcomes(|effect| {
             let mut outcomes = vec![Outcome::Failed(failure(Fault::Network))];
@@ -229,5 +228,11 @@ pub fn worker(policy: &Policy) -> Model<Worker> {
         .sweeps(sweeps::all(policy))
         .both_nets()
         .every_message()
-        .whole_table()
+        .whole_table();
+    ["s1", "s2", "s3"].into_iter().fold(model, |model, name| {
+        let me = || life::<Sandbox>(name);
+        model
+            .message_from::<Arrive>(me().id, move |_| vec![Arrive { sandbox: me() }])
+            .message_from::<Depart>(me().id, move |_| vec![Depart { sandbox: me() }])
+    })
 }

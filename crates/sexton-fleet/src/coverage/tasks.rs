@@ -5,6 +5,7 @@ use sexton_core::coverage::Model;
 use crate::asks::Waits;
 use crate::caller::Tenure;
 use crate::fault::Fault;
+use crate::node::Node;
 use crate::owner::{EndTask, Owner};
 use crate::placement::{
     Granted, NotPlaced, Placed, SessionEnd, SessionEnded, SessionStarted, Vacated, Wish,
@@ -15,6 +16,7 @@ use crate::sweeps;
 use crate::task::{
     Pace, Progress, Step, TaskEnd, TaskInit, TaskRunner, TaskSession, TaskSpec, TaskTerms,
 };
+use crate::workspace::Workspace;
 
 use super::{LOST, OWNER, caller, id, is_lost, kept_by_its_owner};
 
@@ -55,7 +57,7 @@ pub fn task(policy: &Policy) -> Model<TaskRunner> {
         .birth_of("external", owner, init(Tenure::External, any(), unwanted))
         .birth_of("left behind", id::<Owner>(LOST), init(managed, any(), unwanted))
         .buried(is_lost)
-        .message::<Progress>(|_| vec![Progress])
+        .message::<Progress>(|_| vec![Progress { caller: caller() }])
         .message::<EndTask>(|seen| {
             let name = seen.me().id.name().to_owned();
             let failed = TaskEnd::Failed { class: "x".to_owned() };
@@ -78,9 +80,11 @@ pub fn task(policy: &Policy) -> Model<TaskRunner> {
 fn told(model: Model<TaskRunner>) -> Model<TaskRunner> {
     let faults = || [None, Some(Fault::Capacity), Some(Fault::Network), Some(Fault::Invalid)];
     let workspaces = || ATTEMPTS.map(str::to_owned).into_iter();
-    model
-        .message::<Waits>(move |_| workspaces().map(|workspace| Waits { workspace }).collect())
-        .message::<Granted>(move |_| {
+    let model = model
+        .message_from::<Waits>(id::<Owner>(OWNER), move |_| {
+            workspaces().map(|workspace| Waits { workspace }).collect()
+        })
+        .message_from::<Granted>(id::<Owner>(OWNER), move |_| {
             let steps = [Step::NodeProvisioning, Step::NodeAgentReady, Step::WorkspaceCreation];
             let granted = |workspace: String| {
                 steps.map(|step| {
@@ -90,38 +94,42 @@ fn told(model: Model<TaskRunner>) -> Model<TaskRunner> {
             };
             workspaces().flat_map(granted).collect()
         })
-        .message::<Placed>(move |_| {
+        .message_from::<Placed>(id::<Node>("n"), move |_| {
             workspaces().map(|workspace| Placed { workspace, node: "n".to_owned() }).collect()
         })
-        .message::<WorkspaceReady>(move |_| {
-            workspaces().map(|workspace| WorkspaceReady { workspace }).collect()
-        })
-        .message::<SessionStarted>(move |_| {
-            let started = |it: String| SessionStarted { session: format!("{it}~s"), workspace: it };
-            workspaces().map(started).collect()
-        })
-        .message::<SessionEnded>(move |_| {
-            let (class, why) = ("x".to_owned(), "nobody knows".to_owned());
-            let ends =
-                [SessionEnd::Finished, SessionEnd::Failed { class }, SessionEnd::Lost { why }];
-            let ended = |it: String| {
-                ends.clone().map(|end| SessionEnded {
-                    workspace: it.clone(),
-                    session: format!("{it}~s"),
-                    end,
-                })
-            };
-            workspaces().flat_map(ended).collect()
-        })
-        .message::<NotPlaced>(move |_| {
+        .message_from::<NotPlaced>(id::<Owner>(OWNER), move |_| {
             let why = || "no room".to_owned();
             let not = |it: String| {
                 faults().map(|fault| NotPlaced { workspace: it.clone(), why: why(), fault })
             };
             workspaces().flat_map(not).collect()
         })
-        .message::<Vacated>(move |_| {
+        .message_from::<Vacated>(id::<Owner>(OWNER), move |_| {
             let why = || "lost".to_owned();
             workspaces().map(|it| Vacated { workspace: it, why: why(), fault: None }).collect()
+        });
+    ATTEMPTS.into_iter().fold(model, said_by_workspace)
+}
+
+/// What the workspace of an attempt says.
+fn said_by_workspace(model: Model<TaskRunner>, name: &'static str) -> Model<TaskRunner> {
+    let (me, session) = (id::<Workspace>(name), format!("{name}~s"));
+    let workspace = || name.to_owned();
+    let ends = || {
+        let (class, why) = ("x".to_owned(), "nobody knows".to_owned());
+        [SessionEnd::Finished, SessionEnd::Failed { class }, SessionEnd::Lost { why }]
+    };
+    let begun = session.clone();
+    model
+        .message_from::<WorkspaceReady>(me.clone(), move |_| {
+            vec![WorkspaceReady { workspace: workspace() }]
+        })
+        .message_from::<SessionStarted>(me.clone(), move |_| {
+            vec![SessionStarted { workspace: workspace(), session: begun.clone() }]
+        })
+        .message_from::<SessionEnded>(me, move |_| {
+            let ended =
+                |end| SessionEnded { workspace: workspace(), session: session.clone(), end };
+            ends().map(ended).into()
         })
 }

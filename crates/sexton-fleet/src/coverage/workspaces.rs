@@ -85,7 +85,7 @@ pub fn workspace(policy: &Policy) -> Model<Workspace> {
 
 fn commanded(model: Model<Workspace>) -> Model<Workspace> {
     model
-        .message::<End>(|_| {
+        .message_from::<End>(id::<Node>("n"), |_| {
             let destroy = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
             let stop_for = WorkspaceEnd::StopFor { why: "completed".to_owned() };
             [WorkspaceEnd::Stop, stop_for, destroy].map(|end| End { end }).into()
@@ -103,8 +103,10 @@ fn commanded(model: Model<Workspace>) -> Model<Workspace> {
         .message::<Wake>(|_| vec![Wake { caller: caller() }])
         .message::<Recover>(|_| vec![Recover { caller: caller() }])
         .message::<Made>(|seen| [1, 2].map(|run| Made { epoch: seen.epoch(), run }).into())
-        .message::<Seated>(|_| vec![Seated])
-        .message::<NotSeated>(|_| vec![NotSeated { why: "no room".to_owned() }])
+        .message_from::<Seated>(id::<Node>("n"), |_| vec![Seated])
+        .message_from::<NotSeated>(id::<Node>("n"), |_| {
+            vec![NotSeated { why: "no room".to_owned() }]
+        })
         .message::<Ask>(|_| {
             let (task, workspace) = (id::<TaskRunner>(TASK), "it".to_owned());
             vec![Ask { task, workspace, step: Step::WorkspaceReady }]
@@ -114,7 +116,7 @@ fn commanded(model: Model<Workspace>) -> Model<Workspace> {
 fn with_sessions(model: Model<Workspace>) -> Model<Workspace> {
     model
         .message_from::<StartSession>(id::<TaskRunner>(TASK), |_| {
-            let (session, task) = (SESSION.to_owned(), Some(id::<TaskRunner>(TASK)));
+            let (session, task) = (SESSION.to_owned(), id::<TaskRunner>(TASK));
             vec![StartSession { session, task }]
         })
         .message::<OpenSession>(|_| {

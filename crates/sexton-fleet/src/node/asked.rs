@@ -6,11 +6,12 @@ use sexton_core::{Handler, Refusal, Turn};
 use crate::asks::{Ask, Disclaim, NotNeeded};
 use crate::caller::Tenure;
 use crate::placement::{Granted, Placed};
+use crate::senders::{is_from_parent, only_if};
 use crate::task::{Step, TaskRunner};
 use crate::workspace::Workspace;
 
-use super::seats::SeatState;
-use super::{Node, NodeStatus, owner_of};
+use super::seats::{SeatState, only_from_owner};
+use super::{Node, NodeStatus};
 
 impl Node {
     /// How far a task is that waits in line here.
@@ -72,6 +73,7 @@ impl Handler<Ask> for Node {
 impl Handler<NotNeeded> for Node {
     /// What nobody uses goes warm at once, as after its last workspace.
     fn handle(&mut self, _message: NotNeeded, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_from_owner(turn)?;
         self.settle(turn);
         Ok(())
     }
@@ -80,10 +82,9 @@ impl Handler<NotNeeded> for Node {
 impl Handler<Disclaim> for Node {
     /// A claim does not outlive its holder.
     fn handle(&mut self, message: Disclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let is_asked = turn.from().is_none_or(|from| {
-            from.id == message.task || Some(&from.id) == owner_of(turn).as_ref()
-        });
-        if is_asked && self.claim.as_ref().is_some_and(|lease| lease.by == message.task) {
+        let is_task = turn.from().is_some_and(|from| from.id == message.task);
+        only_if(is_task || is_from_parent(turn))?;
+        if self.claim.as_ref().is_some_and(|lease| lease.by == message.task) {
             self.release_claim(turn);
         }
         Ok(())

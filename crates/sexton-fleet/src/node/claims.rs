@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Handler, Message, Refusal, Status, Turn};
 
 use crate::asks::{Claimed, Under};
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 use crate::owner::Owner;
 use crate::placement::Phase;
 
-use super::seats::not_placed;
+use super::seats::{not_placed, only_from_owner};
 use super::{Course, Node, NodeStatus, owner_of};
 
 /// A node that somebody has for himself until he gives it back.
@@ -26,7 +26,9 @@ pub(super) struct Lease {
 /// Exactly one wins; the same claimant asking again gets the same answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
-    /// Who claims it.
+    /// Who asks.
+    pub caller: Caller,
+    /// Who shall have it.
     pub by: ActorId,
 }
 
@@ -36,8 +38,10 @@ impl Message for Claim {
 }
 
 /// Gives a claimed node back, which starts a new warm period.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unclaim {
+    /// Who asks.
+    pub caller: Caller,
     /// The number of the lease.
     pub lease: u64,
 }
@@ -84,9 +88,7 @@ impl Node {
 impl Handler<Under> for Node {
     /// Only what has no lease yet: one that was asked for under another stays what it is.
     fn handle(&mut self, message: Under, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref()) {
-            return Err(Refusal::new("not yours"));
-        }
+        only_from_owner(turn)?;
         let Under { workspace, lease } = message;
         let mut waiting = self.queue.iter_mut();
         if let Some(place) = waiting.find(|it| it.workspace == workspace && it.lease.is_none()) {
@@ -100,6 +102,7 @@ impl Handler<Under> for Node {
 
 impl Handler<Claim> for Node {
     fn handle(&mut self, message: Claim, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
+        authorize(&message.caller, (&self.init.owner, Claim::NAME), turn)?;
         if let Some(from) = turn.from().filter(|from| from.id != message.by) {
             return Err(Refusal::new(format!("{} claims for {}", from.id, message.by)));
         }
@@ -127,6 +130,7 @@ impl Handler<Claim> for Node {
 
 impl Handler<Unclaim> for Node {
     fn handle(&mut self, message: Unclaim, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        authorize(&message.caller, (&self.init.owner, Unclaim::NAME), turn)?;
         let is_held = self.claim.as_ref().is_some_and(|lease| {
             let is_holder = turn.from().is_none_or(|from| from.id == lease.by);
             lease.number == message.lease && is_holder
@@ -141,7 +145,7 @@ impl Handler<Unclaim> for Node {
 
 impl Handler<Drain> for Node {
     fn handle(&mut self, message: Drain, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Drain::NAME), turn)?;
         if self.course == Course::Open {
             self.course = Course::Draining;
             self.tell_owner(Phase::Closed, turn);
@@ -157,7 +161,7 @@ impl Handler<Drain> for Node {
 
 impl Handler<MarkIdle> for Node {
     fn handle(&mut self, message: MarkIdle, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, MarkIdle::NAME), turn)?;
         self.refuse_in_use()?;
         if self.claim.is_some() {
             return Err(Refusal::new("the node is claimed"));

@@ -7,9 +7,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Handler, Refusal, Turn};
+use sexton_core::{Handler, Message, Refusal, Turn};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 
 use super::{Node, NodeEffect};
 
@@ -51,7 +51,7 @@ pub struct Attach {
 
 impl Handler<Attach> for Node {
     fn handle(&mut self, message: Attach, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Attach::NAME), turn)?;
         let is_new = !self.holdings.contains(&message.holding);
         if is_new && self.holdings.len() >= HOLDINGS_MAX {
             let why = format!("the node has {HOLDINGS_MAX} names and volumes, and no more");

@@ -9,6 +9,7 @@ use sexton_core::{Actor, ActorId, Handler, Refusal, Status, Turn};
 
 use crate::caller::Tenure;
 use crate::owner::{Owner, Returned};
+use crate::senders::{is_from, only_if};
 use crate::workspace::{NotSeated, Seated, Workspace};
 
 use super::seats::SeatState;
@@ -51,6 +52,7 @@ impl Node {
 impl Handler<Return> for Node {
     fn handle(&mut self, message: Return, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let Return { workspace, tenure } = message;
+        only_if(is_from::<Workspace, _>(&workspace, turn))?;
         let id = match ActorId::new(Workspace::KIND, &workspace) {
             Ok(id) => id,
             Err(error) => return Err(Refusal::new(error.to_string())),
@@ -76,6 +78,7 @@ impl Handler<Return> for Node {
 
 impl Handler<WorkspaceUse> for Node {
     fn handle(&mut self, message: WorkspaceUse, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         if seat.state == SeatState::Active {
             seat.is_busy = message.is_busy;

@@ -9,6 +9,7 @@ use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::owner::Owner;
 use crate::placement::{Leave, NotPlaced, Phase, Place, Placed, Vacated};
+use crate::senders::{is_from, is_from_kind, is_from_parent, only_if};
 use crate::task::TaskRunner;
 use crate::workspace::{End, Workspace, WorkspaceInit};
 
@@ -198,9 +199,8 @@ fn vacated(workspace: &str, of: (&Seat, &str), turn: &mut Turn<Node>) {
 
 /// Other owners name nodes too: whoever does not own this one may not even learn that there is
 /// such a node, and ends nothing on it.
-fn only_from_owner(turn: &Turn<Node>) -> Result<(), Refusal> {
-    let is_foreign = turn.from().is_some_and(|from| Some(&from.id) != owner_of(turn).as_ref());
-    if is_foreign { Err(Refusal::new("not yours")) } else { Ok(()) }
+pub(super) fn only_from_owner(turn: &Turn<Node>) -> Result<(), Refusal> {
+    only_if(is_from_kind::<Owner, _>(turn) && is_from_parent(turn))
 }
 
 impl Handler<Place> for Node {
@@ -250,6 +250,7 @@ impl Handler<Leave> for Node {
 
 impl Handler<WorkspaceChanged> for Node {
     fn handle(&mut self, message: WorkspaceChanged, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         if seat.state == SeatState::Active {
             if seat.task.is_some() {

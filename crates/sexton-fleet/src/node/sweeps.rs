@@ -14,6 +14,7 @@ use sexton_core::{Status, Turn};
 
 use crate::due::Expire;
 use crate::policy::Policy;
+use crate::senders::only_from_sweeps;
 use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::workspace::{Orphaned, Workspace};
@@ -32,6 +33,7 @@ pub struct Outdated {
 
 impl Handler<Outdated> for Node {
     fn handle(&mut self, message: Outdated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_from_sweeps(turn)?;
         let Some(version) = self.version.clone().filter(|it| *it != message.required) else {
             return Err(Refusal::new(format!("its agent is {} already", message.required)));
         };
@@ -127,7 +129,9 @@ impl Sweep for OrphanedWorkspace {
     }
 
     fn ask(&self, row: &RowView, why: &str) -> Result<Letter, Refusal> {
-        to_life::<Workspace, _>(row, &Orphaned { why: why.to_owned() })
+        let task = row.record.text("task").and_then(|it| ActorId::new(TaskRunner::KIND, it).ok());
+        let task = task.ok_or_else(|| Refusal::new("it is for no task"))?;
+        to_life::<Workspace, _>(row, &Orphaned { task, why: why.to_owned() })
     }
 }
 

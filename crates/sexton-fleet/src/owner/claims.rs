@@ -7,6 +7,7 @@ use sexton_core::{Actor, ActorId, Handler, Refusal, Turn};
 
 use crate::asks::{Claimed, Disclaim, Under};
 use crate::node::Node;
+use crate::senders::{is_from, only_if};
 
 use super::Owner;
 
@@ -25,6 +26,7 @@ impl Owner {
 
 impl Handler<Claimed> for Owner {
     fn handle(&mut self, message: Claimed, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Node, _>(&message.node, turn))?;
         let Claimed { node, lease } = message;
         let (Some(held), Ok(id)) = (self.nodes.get_mut(&node), ActorId::new(Node::KIND, &node))
         else {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Handler, Message, Refusal, Turn};
 
 use crate::asks::Waits;
-use crate::caller::{Caller, Tenure};
+use crate::caller::{self, Caller, Tenure};
 use crate::node::{Node, NodeClass, NodeSpec};
 use crate::placement::{Leave, Place, Wish};
+use crate::senders::only_if;
 use crate::task::{TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskTerms};
 use crate::workspace::{Workspace, WorkspaceEnd, WorkspaceSpec};
 
@@ -146,11 +147,8 @@ pub(super) fn authorize(
     what: &str,
     turn: &mut Turn<Owner>,
 ) -> Result<(), Refusal> {
-    caller.may_command(turn.id().name())?;
-    if caller.role == crate::caller::Role::Operator {
-        turn.event("operator", format!("{} {what}", caller.owner));
-    }
-    Ok(())
+    let owner = turn.id().name().to_owned();
+    caller::authorize(caller, (&owner, what), turn)
 }
 
 impl Handler<RequestNode> for Owner {
@@ -248,6 +246,7 @@ impl Handler<EndWorkspace> for Owner {
 
 impl Handler<Seek> for Owner {
     fn handle(&mut self, message: Seek, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(turn.from().is_some_and(|from| from.id == message.task))?;
         if let Some(left) = &message.left {
             self.vacate(left);
         }
@@ -266,6 +265,9 @@ impl Handler<Seek> for Owner {
 
 impl Handler<Release> for Owner {
     fn handle(&mut self, message: Release, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(
+            turn.from().is_some_and(|from| TaskRunner::has_workspace(&from.id, &message.workspace)),
+        )?;
         let leave = Leave { workspace: message.workspace, end: WorkspaceEnd::Stop };
         // Of managed nodes the owner knows better who has a place there.
         let node = message.node.filter(|node| !self.nodes.contains_key(node));

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Refusal, Turn};
 
 use crate::caller::Tenure;
+use crate::node::Node;
 use crate::placement::Wish;
+use crate::senders::{is_from, only_if};
+use crate::workspace::Workspace;
 
 use super::Owner;
 use super::registry::Lying;
@@ -27,7 +30,11 @@ impl Message for Returned {
 
 impl Handler<Returned> for Owner {
     /// It counts again, and can be ended again by its name.
-    fn handle(&mut self, message: Returned, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, message: Returned, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(
+            is_from::<Node, _>(&message.node, turn)
+                || is_from::<Workspace, _>(&message.workspace, turn),
+        )?;
         let Returned { node, workspace, tenure } = message;
         if let Some(held) = self.nodes.get_mut(&node) {
             held.seats.insert(workspace.clone(), None);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Handler, Message, Refusal, Turn};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize_operator};
 use crate::credit::{Admit, CreditAccount, CreditInit, Discharge, Plan};
 use crate::sandbox::{Depth, Sandbox, SandboxInit, SandboxSpec, SandboxTerms};
 use crate::worker::Worker;
@@ -102,7 +102,7 @@ command! {
     }
 }
 command! {
-    /// Adds to the owner's credit.
+    /// Adds to the owner's credit; only an operator may.
     AddCredit = "add_credit" {
         /// Who asks.
         caller: Caller,
@@ -114,7 +114,7 @@ command! {
     }
 }
 command! {
-    /// Changes what the owner pays.
+    /// Changes what the owner pays; only an operator may.
     SetPlan = "set_plan" {
         /// Who asks.
         caller: Caller,
@@ -219,7 +219,8 @@ macro_rules! for_the_account {
         $(
             impl Handler<$name> for Owner {
                 fn handle(&mut self, message: $name, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-                    authorize(&message.caller, $name::NAME, turn)?;
+                    let owner = turn.id().name().to_owned();
+                    authorize_operator(&message.caller, (&owner, $name::NAME), turn)?;
                     if !self.sandboxes.has_account {
                         return Err(Refusal::new("the account is made with the first sandbox"));
                     }

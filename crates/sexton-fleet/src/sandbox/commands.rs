@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Refusal, Status, Turn};
 
+use crate::caller::authorize;
 use crate::owner::{ReserveSandbox, ScaleSandbox, StartSandbox, StopSandbox};
+
+use crate::senders::{is_from, only_if};
+use crate::worker::Worker;
 
 use super::{Course, Sandbox, SandboxStatus};
 
@@ -85,7 +89,7 @@ impl Sandbox {
 impl Handler<StopSandbox> for Sandbox {
     /// Wins from everywhere; of one that has ended it is done.
     fn handle(&mut self, message: StopSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, StopSandbox::NAME), turn)?;
         self.end(SandboxStatus::Stopped, &message.why, turn);
         Ok(())
     }
@@ -94,7 +98,7 @@ impl Handler<StopSandbox> for Sandbox {
 impl Handler<ReserveSandbox> for Sandbox {
     /// Exactly one holder wins; asked again by him it says the same.
     fn handle(&mut self, message: ReserveSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, ReserveSandbox::NAME), turn)?;
         if self.status == SandboxStatus::Reserved && self.holder.as_ref() == Some(&message.holder) {
             return Ok(());
         }
@@ -109,7 +113,7 @@ impl Handler<ReserveSandbox> for Sandbox {
 
 impl Handler<StartSandbox> for Sandbox {
     fn handle(&mut self, message: StartSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, StartSandbox::NAME), turn)?;
         if self.status != SandboxStatus::Reserved {
             return self.refused();
         }
@@ -126,7 +130,7 @@ impl Handler<StartSandbox> for Sandbox {
 
 impl Handler<ScaleSandbox> for Sandbox {
     fn handle(&mut self, message: ScaleSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, ScaleSandbox::NAME), turn)?;
         self.scale(message.scale, turn)
     }
 }
@@ -161,6 +165,7 @@ impl Handler<Exited> for Sandbox {
 
 impl Handler<TurnedAway> for Sandbox {
     fn handle(&mut self, message: TurnedAway, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Worker, _>(&message.worker, turn))?;
         if self.resident_of.as_ref() != Some(&message.worker) {
             return Ok(());
         }
@@ -177,6 +182,7 @@ impl Handler<TurnedAway> for Sandbox {
 impl Handler<WorkerLost> for Sandbox {
     /// What has moved away, or sleeps where no worker matters, is not lost with the worker.
     fn handle(&mut self, message: WorkerLost, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Worker, _>(&message.worker, turn))?;
         if self.resident_of.as_ref() == Some(&message.worker) {
             // The worker has struck it off itself.
             self.resident_of = None;

@@ -7,7 +7,11 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Outcome, Refusal, Status, Timestamp, Turn};
 
+use crate::caller::authorize;
+use crate::credit::CreditAccount;
 use crate::owner::{HibernateSandbox, WakeSandbox};
+
+use crate::senders::{is_from, only_if};
 
 use super::{Depth, Sandbox, SandboxEffect, SandboxStatus};
 
@@ -125,7 +129,7 @@ impl Sandbox {
 
 impl Handler<HibernateSandbox> for Sandbox {
     fn handle(&mut self, message: HibernateSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, HibernateSandbox::NAME), turn)?;
         match (self.status, self.course) {
             (SandboxStatus::Running, Course::Steady) => {
                 self.hibernate(message.depth, turn);
@@ -139,7 +143,7 @@ impl Handler<HibernateSandbox> for Sandbox {
 
 impl Handler<WakeSandbox> for Sandbox {
     fn handle(&mut self, message: WakeSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, WakeSandbox::NAME), turn)?;
         if self.status != SandboxStatus::Hibernated {
             return Err(Refusal::new(format!("the sandbox is {}", self.status.name())));
         }
@@ -166,6 +170,7 @@ impl Handler<WakeSandbox> for Sandbox {
 impl Handler<Halt> for Sandbox {
     /// Said again it is done again, as far as it is not under way.
     fn handle(&mut self, message: Halt, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<CreditAccount, _>(&self.init.owner, turn))?;
         if message.round < self.halted.round {
             turn.event("late", format!("halt {}", message.round));
             return Ok(());
@@ -179,6 +184,7 @@ impl Handler<Halt> for Sandbox {
 
 impl Handler<Resume> for Sandbox {
     fn handle(&mut self, message: Resume, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<CreditAccount, _>(&self.init.owner, turn))?;
         if message.round < self.halted.round {
             turn.event("late", format!("resume {}", message.round));
             return Ok(());

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Handler, Message, Outcome, Refusal, Status, Timestamp, Turn};
 
+use crate::caller::authorize;
 use crate::owner::MigrateSandbox;
 
 use super::{Course, Sandbox, SandboxEffect, SandboxStatus};
@@ -98,7 +99,7 @@ impl Sandbox {
 
 impl Handler<MigrateSandbox> for Sandbox {
     fn handle(&mut self, message: MigrateSandbox, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, MigrateSandbox::NAME), turn)?;
         let is_free = self.status == SandboxStatus::Running && self.course == Course::Steady;
         if !is_free {
             let status = self.status.name();

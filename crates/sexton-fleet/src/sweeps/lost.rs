@@ -15,11 +15,11 @@ use sexton_core::{
 use crate::agent::Agent;
 use crate::container::Container;
 use crate::credit::CreditAccount;
-use crate::due;
 use crate::identity::AgentIdentity;
 use crate::node::Node;
 use crate::policy::Policy;
 use crate::sandbox::Sandbox;
+use crate::senders::only_from_sweeps;
 use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::town::Town;
@@ -58,7 +58,7 @@ macro_rules! followers {
                     message: Bereaved,
                     turn: &mut Turn<Self>,
                 ) -> Result<(), Refusal> {
-                    due::only_from_sweeps(turn)?;
+                    only_from_sweeps(turn)?;
                     if turn.parent() != Some(&message.parent) {
                         return Err(Refusal::new(format!("{} is not its parent", message.parent)));
                     }

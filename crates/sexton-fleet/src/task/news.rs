@@ -4,10 +4,12 @@ use sexton_core::{Actor, ActorId, Handler, Refusal, Turn};
 
 use crate::asks::Waits;
 use crate::fault::Fault;
+use crate::node::Node;
 use crate::placement::{
     Granted, NotPlaced, Placed, SessionEnd, SessionEnded, SessionStarted, StartSession, Vacated,
     WorkspaceReady,
 };
+use crate::senders::{is_from, is_from_kind, is_from_parent, only_if};
 use crate::workspace::Workspace;
 
 use super::{Step, TaskEnd, TaskRunner, TaskSession};
@@ -25,7 +27,7 @@ impl TaskRunner {
         let name = self.workspace(turn);
         let to = ActorId::new(Workspace::KIND, &name)
             .map_err(|error| Refusal::new(error.to_string()))?;
-        let start = StartSession { session: self.session(turn), task: Some(turn.id().clone()) };
+        let start = StartSession { session: self.session(turn), task: turn.id().clone() };
         turn.send::<Workspace, _>(&to, &start);
         Ok(())
     }
@@ -55,6 +57,7 @@ impl TaskRunner {
 
 impl Handler<Waits> for TaskRunner {
     fn handle(&mut self, message: Waits, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         if self.is_current(&message.workspace, turn) {
             self.enter(Step::WaitingForCapacity, turn.now());
         }
@@ -64,6 +67,7 @@ impl Handler<Waits> for TaskRunner {
 
 impl Handler<Granted> for TaskRunner {
     fn handle(&mut self, message: Granted, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn) || is_from::<Node, _>(&message.node, turn))?;
         if self.is_current(&message.workspace, turn) && self.at < Step::WorkspaceReady {
             self.enter(message.step, turn.now());
             self.node = Some(message.node);
@@ -74,6 +78,7 @@ impl Handler<Granted> for TaskRunner {
 
 impl Handler<Placed> for TaskRunner {
     fn handle(&mut self, message: Placed, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Node, _>(&message.node, turn))?;
         if self.is_current(&message.workspace, turn) {
             self.enter(Step::WorkspaceReady, turn.now());
             self.node = Some(message.node);
@@ -84,6 +89,7 @@ impl Handler<Placed> for TaskRunner {
 
 impl Handler<WorkspaceReady> for TaskRunner {
     fn handle(&mut self, message: WorkspaceReady, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         if !self.is_current(&message.workspace, turn) {
             return Ok(());
         }
@@ -106,6 +112,7 @@ impl Handler<WorkspaceReady> for TaskRunner {
 
 impl Handler<SessionStarted> for TaskRunner {
     fn handle(&mut self, message: SessionStarted, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         if self.is_its_session((&message.workspace, &message.session), turn) {
             self.run(turn);
         }
@@ -115,6 +122,7 @@ impl Handler<SessionStarted> for TaskRunner {
 
 impl Handler<SessionEnded> for TaskRunner {
     fn handle(&mut self, message: SessionEnded, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Workspace, _>(&message.workspace, turn))?;
         let SessionEnded { workspace, session, end } = message;
         if !self.is_its_session((&workspace, &session), turn) {
             return Ok(());
@@ -134,6 +142,7 @@ impl Handler<SessionEnded> for TaskRunner {
 
 impl Handler<NotPlaced> for TaskRunner {
     fn handle(&mut self, message: NotPlaced, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn) || is_from_kind::<Node, _>(turn))?;
         let NotPlaced { workspace, why, fault } = message;
         if !self.is_current(&workspace, turn) {
             return Ok(());
@@ -150,6 +159,7 @@ impl Handler<NotPlaced> for TaskRunner {
 
 impl Handler<Vacated> for TaskRunner {
     fn handle(&mut self, message: Vacated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn) || is_from_kind::<Node, _>(turn))?;
         let Vacated { workspace, why, fault } = message;
         if self.is_current(&workspace, turn) {
             self.lost(&why, fault, turn);

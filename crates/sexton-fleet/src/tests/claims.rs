@@ -14,7 +14,7 @@ use super::stage::{
 };
 
 fn claim(fleet: &mut Fleet, by: &str) -> Result<u64, sexton_core::Error> {
-    fleet.call::<Node, _>("node/n", Claim { by: id(by) })
+    fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id(by) })
 }
 
 #[test]
@@ -32,17 +32,19 @@ fn on_a_claimed_node_only_the_holder_of_the_lease_is_placed() {
     let mut fleet = Fleet::new();
     running_node(&mut fleet, "n");
     let lease = claim(&mut fleet, "task/a").unwrap();
-    fleet.call::<Node, _>("node/n", place("other", None, None)).unwrap();
-    fleet.call::<Node, _>("node/n", place("wrong", Some(NOBODY), Some(lease + 1))).unwrap();
-    fleet.call::<Node, _>("node/n", place("mine", None, Some(lease))).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("other", None, None)).unwrap();
+    fleet
+        .say::<Node, _>("owner/ada", "node/n", &place("wrong", Some(NOBODY), Some(lease + 1)))
+        .unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("mine", None, Some(lease))).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/mine"), "running");
     assert_eq!(fleet.status("workspace/other"), "none");
     assert_eq!(dead_letters(&fleet, NOBODY), ["not_placed"], "of another lease");
-    fleet.call::<Node, _>("node/n", Unclaim { lease }).unwrap();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/other"), "running", "it waited");
-    fleet.call::<Node, _>("node/n", place("late", Some(NOBODY), Some(lease))).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("late", Some(NOBODY), Some(lease))).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/late"), "none", "its lease is over");
     assert_eq!(dead_letters(&fleet, NOBODY).len(), 2);
@@ -55,9 +57,11 @@ fn what_waited_under_a_lease_is_told_when_the_lease_is_over() {
     let lease = claim(&mut fleet, "task/a").unwrap();
     for n in 0..4 {
         let workspace = format!("w{n}");
-        fleet.call::<Node, _>("node/n", place(&workspace, Some(NOBODY), Some(lease))).unwrap();
+        fleet
+            .say::<Node, _>("owner/ada", "node/n", &place(&workspace, Some(NOBODY), Some(lease)))
+            .unwrap();
     }
-    fleet.call::<Node, _>("node/n", Unclaim { lease }).unwrap();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease }).unwrap();
     fleet.run(MINUTE);
     let told = dead_letters(&fleet, NOBODY);
     assert_eq!(told.iter().filter(|it| *it == "not_placed").count(), 1, "{told:?}");
@@ -69,9 +73,9 @@ fn giving_back_starts_a_new_warm_period() {
     warm_node(&mut fleet);
     fleet.run(20 * MINUTE);
     let lease = claim(&mut fleet, "task/a").unwrap();
-    fleet.call::<Node, _>("node/n", Unclaim { lease: lease + 1 }).unwrap_err();
-    fleet.call::<Node, _>("node/n", Unclaim { lease }).unwrap();
-    fleet.call::<Node, _>("node/n", Unclaim { lease }).unwrap_err();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease: lease + 1 }).unwrap_err();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease }).unwrap();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease }).unwrap_err();
     fleet.run(29 * MINUTE);
     assert_eq!(fleet.status("node/n"), "warm");
     fleet.run(MINUTE);
@@ -137,7 +141,7 @@ fn a_claim_and_the_end_of_the_warm_period_never_both_win() {
 fn a_claim_that_is_never_given_back_ends_with_the_nodes_lifetime() {
     every_way(|fleet| {
         running_node(fleet, "n");
-        fleet.call::<Node, _>("node/n", Claim { by: id("task/a") }).unwrap();
+        fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/a") }).unwrap();
         fleet.run(3 * HOUR);
         assert_eq!(fleet.status("node/n"), "running");
         fleet.run(HOUR + 5 * MINUTE);

@@ -27,16 +27,22 @@ fn policy(cents: u32, cents_per_hour: u32) -> Policy {
     }
 }
 
-fn debit(fleet: &mut Fleet, number: u64, cents: u64) -> Result<(), sexton_core::Error> {
+fn debit(fleet: &mut Fleet, number: u64, cents: u64) -> Result<(), String> {
     let (sandbox, units) = ("s".to_owned(), cents * UNITS_PER_CENT);
-    let result = fleet.call::<CreditAccount, _>(ACCOUNT, Debit { sandbox, number, units });
+    let debit = Debit { sandbox, number, units };
+    let result = fleet.say::<CreditAccount, _>("sandbox/s", ACCOUNT, &debit);
     fleet.run(0);
     result
 }
 
+/// An operator.
+fn olga() -> Caller {
+    Caller::operator("olga")
+}
+
 fn add_credit(fleet: &mut Fleet, cents: u32) {
     let gift = format!("at {}", fleet.now);
-    fleet.tell(AddCredit { caller: ada(), gift, cents });
+    fleet.tell(AddCredit { caller: olga(), gift, cents });
     fleet.run(SECOND);
 }
 
@@ -100,7 +106,7 @@ fn credit_never_goes_below_zero() {
 fn a_pro_account_is_not_debited_and_not_halted() {
     let mut fleet = Fleet::with(policy(5, 0), None);
     running(&mut fleet, "s");
-    fleet.tell(SetPlan { caller: ada(), plan: Plan::Pro });
+    fleet.tell(SetPlan { caller: olga(), plan: Plan::Pro });
     fleet.run(SECOND);
     debit(&mut fleet, 1, 1_000).unwrap();
     fleet.run(MINUTE);
@@ -254,7 +260,7 @@ fn a_halt_that_arrives_after_its_resume_changes_nothing() {
     debit(&mut fleet, 1, 5).unwrap();
     fleet.run(MINUTE);
     add_credit(&mut fleet, 5);
-    fleet.call::<Sandbox, _>("sandbox/s", Halt { round: 1 }).unwrap();
+    fleet.say::<Sandbox, _>(ACCOUNT, "sandbox/s", &Halt { round: 1 }).unwrap();
     wake(&mut fleet, "s");
     fleet.run(MINUTE);
     assert_eq!(fleet.status("sandbox/s"), "running");
@@ -269,7 +275,7 @@ fn one_that_says_it_runs_makes_a_halted_account_halting_again() {
     fleet.run(MINUTE);
     assert_eq!(fleet.status(ACCOUNT), "halted");
     let metered = Metered { sandbox: "s".to_owned(), is_running: true };
-    fleet.call::<CreditAccount, _>(ACCOUNT, metered).unwrap();
+    fleet.say::<CreditAccount, _>("sandbox/s", ACCOUNT, &metered).unwrap();
     assert_eq!(fleet.status(ACCOUNT), "halting");
     fleet.run(0);
     assert_eq!(fleet.status(ACCOUNT), "halted", "asked, it says that it does not");
@@ -320,7 +326,7 @@ fn a_gift_that_comes_again_is_added_once_also_after_a_restart() {
     running(&mut fleet, "s");
     let before = cents(&fleet);
     let add = |fleet: &mut Fleet, gift: String| {
-        let add = AddCredit { caller: ada(), gift, cents: 7 };
+        let add = AddCredit { caller: olga(), gift, cents: 7 };
         fleet.call::<CreditAccount, _>(ACCOUNT, add)
     };
     add(&mut fleet, "a".to_owned()).unwrap();

@@ -2,9 +2,8 @@
 //! store and cloud, and every order of a few things.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use sexton_core::sweep::{Pass, Sweeper};
+use sexton_core::sweep::Sweeper;
 use sexton_core::{
     Actor, ActorId, ActorRef, Answer, EffectId, Entry, Error, ErrorKind, Handler, Letter, Message,
     Store, Timestamp, What, key, query,
@@ -178,8 +177,8 @@ fn to_nodes() -> Vec<Said> {
         told::<Node, _>(|| place("w9", None, None)),
         told::<Node, _>(|| Leave { workspace: "w".to_owned(), end: WorkspaceEnd::Stop }),
         told::<Node, _>(|| WorkspaceChanged { workspace: "w".to_owned(), why: text() }),
-        told::<Node, _>(|| Claim { by: id("task/t") }),
-        told::<Node, _>(|| Unclaim { lease: 1 }),
+        said::<Node, _>(|caller| Claim { caller, by: id("task/t") }),
+        said::<Node, _>(|caller| Unclaim { caller, lease: 1 }),
         said::<Node, _>(|caller| Drain { caller }),
         said::<Node, _>(|caller| MarkIdle { caller }),
         told::<Node, _>(|| Return { workspace: "w".to_owned(), tenure: Tenure::Managed }),
@@ -201,7 +200,7 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         told::<Workspace, _>(|| End { end: WorkspaceEnd::Stop }),
         said::<Workspace, _>(|caller| Touch { caller }),
         told::<Workspace, _>(expire),
-        told::<Workspace, _>(|| Orphaned { why: text() }),
+        told::<Workspace, _>(|| Orphaned { task: id("task/t"), why: text() }),
         told::<Workspace, _>(|| Made { epoch: 1, run: 1 }),
         told::<Workspace, _>(|| Seated),
         told::<Workspace, _>(|| NotSeated { why: text() }),
@@ -210,7 +209,7 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         said::<Workspace, _>(|caller| Sleep { caller }),
         said::<Workspace, _>(|caller| Wake { caller }),
         said::<Workspace, _>(|caller| Recover { caller }),
-        told::<Workspace, _>(|| StartSession { session: text(), task: None }),
+        told::<Workspace, _>(|| StartSession { session: text(), task: id("task/t") }),
         said::<Workspace, _>(|caller| OpenSession { caller, session: text() }),
         told::<Workspace, _>(|| SessionNews::Silent),
         told::<Workspace, _>(bereaved),
@@ -245,7 +244,7 @@ fn to_tasks() -> Vec<Said> {
             fault: None,
         }),
         told::<TaskRunner, _>(move || Vacated { workspace: workspace(), why: text(), fault: None }),
-        told::<TaskRunner, _>(|| Progress),
+        said::<TaskRunner, _>(|caller| Progress { caller }),
         said::<TaskRunner, _>(|caller| {
             let end = TaskEnd::Cancelled;
             EndTask { caller, name: "t".to_owned(), end }
@@ -403,18 +402,7 @@ impl Fleet {
 
     /// Sends durable messages from nobody in particular, and lets them arrive.
     pub(super) fn post(&mut self, letters: Vec<Letter>) {
-        if self.tombstone("sweep/post").is_none() && self.turns("sweep/post") == 0 {
-            self.create::<Sweeper>("sweep/post", &(Timestamp::ZERO, Duration::ZERO));
-        }
-        let pass = Pass {
-            next_at: self.now,
-            back_off: None,
-            asks: letters,
-            examined: 0,
-            failed: 0,
-            cursor: None,
-        };
-        self.call::<Sweeper, _>("sweep/post", pass).expect("due");
+        self.post_as(None, letters);
         self.settle();
     }
 

@@ -206,7 +206,8 @@ fn a_users_own_machine_is_never_warm_and_destroyed_by_no_rule() {
     fleet.call::<Node, _>("node/n", Expire { why }).unwrap_err();
     let version = Some("1".to_owned());
     fleet.call::<Node, _>("node/n", Heartbeat { epoch: 1, load: None, version }).unwrap();
-    fleet.call::<Node, _>("node/n", Outdated { required: "2".to_owned() }).unwrap_err();
+    let outdated = Outdated { required: "2".to_owned() };
+    fleet.say::<Node, _>("sweep/incompatible_agent", "node/n", &outdated).unwrap_err();
     fleet.call::<Node, _>("node/n", Lost { epoch: 1, class: "gone".to_owned() }).unwrap();
     fleet.run(HOUR);
     assert_eq!(fleet.status("node/n"), "running", "it is his to give up");
@@ -237,7 +238,8 @@ fn a_deployment_is_exempt_from_every_rule_for_what_is_short_lived() {
     fleet.tell(RequestNode { caller: ada(), name: "n".to_owned(), spec });
     fleet.run(100 * HOUR);
     assert_eq!(fleet.status("node/n"), "running");
-    fleet.call::<Node, _>("node/n", Outdated { required: "2".to_owned() }).unwrap_err();
+    let outdated = Outdated { required: "2".to_owned() };
+    fleet.say::<Node, _>("sweep/incompatible_agent", "node/n", &outdated).unwrap_err();
 }
 
 #[test]
@@ -267,7 +269,11 @@ fn an_old_node_goes_after_four_hours_without_and_after_24_with_silent_workspaces
     running_node(&mut fleet, "n");
     // Active, for a task that nobody knows, and of no use to anybody.
     fleet
-        .call::<Node, _>("node/n", super::stage::place("w", Some(super::stage::NOBODY), None))
+        .say::<Node, _>(
+            "owner/ada",
+            "node/n",
+            &super::stage::place("w", Some(super::stage::NOBODY), None),
+        )
         .unwrap();
     fleet.run(23 * HOUR);
     assert_eq!(fleet.status("workspace/w"), "running");

@@ -142,14 +142,14 @@ fn exactly_one_claims_a_node_and_only_the_holder_gives_it_back() {
     let mut fleet = Fleet::new();
     request(&mut fleet, "n", Tenure::Managed);
     fleet.run(10 * MINUTE);
-    let mut claim = |by: &str| fleet.call::<Node, _>("node/n", Claim { by: id(by) });
+    let mut claim = |by: &str| fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id(by) });
     assert_eq!(claim("task/a").unwrap(), 1);
     assert_eq!(claim("task/a").unwrap(), 1);
     claim("task/b").unwrap_err();
-    fleet.call::<Node, _>("node/n", Unclaim { lease: 2 }).unwrap_err();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease: 2 }).unwrap_err();
     fleet.run(HOUR);
     assert_eq!(fleet.status("node/n"), "running", "claimed, so not idle");
-    fleet.call::<Node, _>("node/n", Unclaim { lease: 1 }).unwrap();
+    fleet.call::<Node, _>("node/n", Unclaim { caller: ada(), lease: 1 }).unwrap();
     assert_eq!(fleet.status("node/n"), "warm");
     fleet.run(HOUR);
     fleet.assert_nothing_left();

@@ -28,7 +28,7 @@ fn orphan(fleet: &mut Fleet) {
     // Of somebody outside, and on no node that there is: so it waits until it is ended.
     fleet.tell(start("t", Tenure::External, Wish::on("nowhere")));
     running_node(fleet, "n");
-    fleet.call::<Node, _>("node/n", place("w", Some("task/t"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/t"), None)).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/w"), "running");
 }
@@ -92,7 +92,7 @@ fn an_idle_orphan_is_destroyed_after_45_minutes() {
 fn an_old_node_is_destroyed_by_its_lifetime() {
     let mut fleet = swept();
     running_node(&mut fleet, "n");
-    fleet.call::<Node, _>("node/n", place("w", Some("task/unknown"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/unknown"), None)).unwrap();
     fleet.run(23 * HOUR);
     assert_eq!(fleet.status("node/n"), "running");
     fleet.run(HOUR);
@@ -134,7 +134,7 @@ fn an_orphan_is_left_alone_while_somebody_is_attached() {
 fn a_workspace_whose_task_lives_or_was_never_known_is_no_orphan() {
     let mut fleet = swept();
     orphan(&mut fleet);
-    fleet.call::<Node, _>("node/n", place("v", Some("task/unknown"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("v", Some("task/unknown"), None)).unwrap();
     fleet.run(20 * MINUTE);
     let why = "a wrong row".to_owned();
     assert_eq!(fleet.statuses("workspace"), ["running", "running"]);
@@ -146,7 +146,7 @@ fn a_workspace_whose_task_lives_or_was_never_known_is_no_orphan() {
 fn an_orphan_ends_by_its_own_deadline_where_no_sweep_passes() {
     let mut fleet = Fleet::new().without_sweeps();
     user_owned(&mut fleet);
-    fleet.call::<Node, _>("node/n", place("w", Some("task/unknown"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/unknown"), None)).unwrap();
     fleet.run(25 * HOUR);
     assert_eq!(fleet.status("workspace/w"), "running");
     fleet.run(2 * HOUR);

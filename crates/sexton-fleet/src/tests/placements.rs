@@ -15,7 +15,7 @@ use super::stage::{
 fn a_placement_ends_warm_in_the_same_turn() {
     let mut fleet = Fleet::new();
     warm_node(&mut fleet);
-    fleet.call::<Node, _>("node/n", place("w2", None, None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w2", None, None)).unwrap();
     assert_eq!(fleet.status("node/n"), "running");
     let row = fleet.rows("node").remove(0);
     assert_eq!(row.record.number("active"), Some(1));
@@ -119,7 +119,7 @@ fn a_stopped_or_failed_node_never_runs_again_and_takes_nothing() {
     warm_node(&mut fleet);
     fleet.run(31 * MINUTE);
     assert_eq!(fleet.status("node/n"), "stopped");
-    fleet.call::<Node, _>("node/n", place("w2", Some(NOBODY), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w2", Some(NOBODY), None)).unwrap();
     let heartbeat = Heartbeat { epoch: 1, load: None, version: None };
     fleet.call::<Node, _>("node/n", heartbeat).unwrap();
     fleet.run(MINUTE);

@@ -1,8 +1,10 @@
 //! Which node a task gets, and what becomes of it when the task does not need it any more.
 
-use crate::placement::{Load, NodeNews, Phase, Wish};
+use crate::placement::{Load, Wish};
 use crate::sim_cloud::ScriptStep;
-use crate::{Claim, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure, Under};
+use crate::{
+    Claim, Heartbeat, Node, NodeClass, Owner, RequestNode, StartTask, TaskEnd, Tenure, Under,
+};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
 use super::stage::place;
@@ -13,8 +15,9 @@ fn request(fleet: &mut Fleet, name: &str) {
 }
 
 fn load(fleet: &mut Fleet, node: &str, cpu: u8, memory: u8) {
-    let (node, load) = (node.to_owned(), Some(Load { cpu, memory }));
-    fleet.tell(NodeNews { node, phase: Phase::Running, load });
+    let heartbeat = Heartbeat { epoch: 1, load: Some(Load { cpu, memory }), version: None };
+    fleet.call::<Node, _>(&format!("node/{node}"), heartbeat).unwrap();
+    fleet.run(1);
 }
 
 fn node_of(fleet: &Fleet, task: &str) -> String {
@@ -101,7 +104,7 @@ fn a_claim_does_not_outlive_its_task() {
         every_way(|fleet| {
             request(fleet, "n");
             fleet.run(10 * MINUTE);
-            fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+            fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
             fleet.tell(start("t", Tenure::Managed, Wish::on("n")));
             fleet.run(10 * MINUTE);
             assert_eq!(fleet.status("task/t"), "in_progress");
@@ -122,7 +125,7 @@ fn a_task_is_placed_on_the_node_that_it_claimed_and_others_go_elsewhere() {
         request(&mut fleet, name);
     }
     fleet.run(10 * MINUTE);
-    fleet.call::<Node, _>("node/b", Claim { by: id("task/t") }).unwrap();
+    fleet.call::<Node, _>("node/b", Claim { caller: ada(), by: id("task/t") }).unwrap();
     for task in ["s", "t", "u"] {
         fleet.tell(start(task, Tenure::Managed, Wish::default()));
     }
@@ -141,13 +144,13 @@ fn a_place_that_was_asked_for_before_the_claim_was_heard_of_is_under_it() {
     let mut fleet = Fleet::new();
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    let lease = fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    let lease = fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
     // Its owner did not know of the claim.
-    fleet.call::<Node, _>("node/n", place("w", Some("task/t"), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/t"), None)).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.rows("workspace"), [], "without the lease nothing is placed");
     let workspace = "w".to_owned();
-    fleet.call::<Node, _>("node/n", Under { workspace, lease }).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &Under { workspace, lease }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("workspace/w"), "running");
 }
@@ -158,7 +161,7 @@ fn a_claim_that_its_task_never_used_ends_with_it() {
     fleet.tell(start("t", Tenure::External, Wish::on("nowhere")));
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    fleet.call::<Node, _>("node/n", Claim { by: id("task/t") }).unwrap();
+    fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/t") }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("node/n"), "running");
     fleet.destroy("task/t");

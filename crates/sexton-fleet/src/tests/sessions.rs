@@ -40,10 +40,10 @@ fn finish(fleet: &mut Fleet) -> Result<(), sexton_core::Error> {
 /// A workspace `w` for a task that never was, with its session `s`.
 fn begin_for_a_task(fleet: &mut Fleet) {
     running_node(fleet, "n");
-    fleet.call::<Node, _>("node/n", place("w", Some(NOBODY), None)).unwrap();
+    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some(NOBODY), None)).unwrap();
     fleet.run(MINUTE);
-    let message = StartSession { session: "s".to_owned(), task: Some(id(NOBODY)) };
-    fleet.call::<Workspace, _>(W, message).unwrap();
+    let message = StartSession { session: "s".to_owned(), task: id(NOBODY) };
+    fleet.say::<Workspace, _>(NOBODY, W, &message).unwrap();
     fleet.run(MINUTE);
 }
 
@@ -169,10 +169,12 @@ fn a_very_old_node_is_kept_while_a_session_talks() {
 #[test]
 fn a_session_whose_workspace_goes_is_lost_and_its_task_is_told() {
     let ends: [fn(&mut Fleet); 4] = [
-        |fleet| fleet.call::<Workspace, _>(W, End { end: WorkspaceEnd::Stop }).unwrap(),
+        |fleet| {
+            fleet.say::<Workspace, _>("node/n", W, &End { end: WorkspaceEnd::Stop }).unwrap();
+        },
         |fleet| {
             let end = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
-            fleet.call::<Workspace, _>(W, End { end }).unwrap();
+            fleet.say::<Workspace, _>("node/n", W, &End { end }).unwrap();
         },
         |fleet| fleet.destroy("node/n"),
         |fleet| fleet.destroy(S),
@@ -213,8 +215,10 @@ fn a_task_is_told_of_its_sessions_end() {
 fn a_session_is_begun_for_the_workspaces_own_task_and_nobody_elses() {
     let mut fleet = Fleet::new();
     running_workspace(&mut fleet);
-    let message = StartSession { session: "s".to_owned(), task: Some(id(NOBODY)) };
-    fleet.call::<Workspace, _>(W, message).unwrap_err();
+    let message = StartSession { session: "s".to_owned(), task: id(NOBODY) };
+    fleet.call::<Workspace, _>(W, message.clone()).unwrap_err();
+    fleet.say::<Workspace, _>("task/other", W, &message).unwrap_err();
+    fleet.say::<Workspace, _>(NOBODY, W, &message).unwrap();
     let eve = OpenSession { caller: Caller::owner("eve"), session: "s".to_owned() };
     let error = fleet.call::<Workspace, _>(W, eve).unwrap_err();
     assert!(error.to_string().ends_with("not yours"), "{error}");

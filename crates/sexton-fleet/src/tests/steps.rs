@@ -19,12 +19,15 @@ fn with_session(name: &str) -> StartTask {
 
 fn started(fleet: &mut Fleet, attempt: u32) {
     let (workspace, session) = (format!("t~w{attempt}"), format!("t~w{attempt}~s"));
-    fleet.call::<TaskRunner, _>("task/t", SessionStarted { workspace, session }).unwrap();
+    let (from, started) = (format!("workspace/{workspace}"), SessionStarted { workspace, session });
+    fleet.say::<TaskRunner, _>(&from, "task/t", &started).unwrap();
 }
 
 fn ended(fleet: &mut Fleet, attempt: u32, end: SessionEnd) {
     let (workspace, session) = (format!("t~w{attempt}"), format!("t~w{attempt}~s"));
-    fleet.call::<TaskRunner, _>("task/t", SessionEnded { workspace, session, end }).unwrap();
+    let (from, ended) =
+        (format!("workspace/{workspace}"), SessionEnded { workspace, session, end });
+    fleet.say::<TaskRunner, _>(&from, "task/t", &ended).unwrap();
 }
 
 /// The same with both nets and with each of them alone.
@@ -264,13 +267,13 @@ fn signs_of_life_save_a_task_from_the_soft_bound_and_not_from_the_hard_one() {
         fleet.run(10 * MINUTE);
         let before = fleet.rows("task").remove(0);
         for _ in 0..44 {
-            fleet.call::<TaskRunner, _>("task/t", Progress).unwrap();
+            fleet.call::<TaskRunner, _>("task/t", Progress { caller: ada() }).unwrap();
             fleet.run(10 * MINUTE);
         }
         assert_eq!(fleet.rows("task"), [before], "liveness is in no row");
         for _ in 0..10 {
             // It may be over by now.
-            drop(fleet.call::<TaskRunner, _>("task/t", Progress));
+            drop(fleet.call::<TaskRunner, _>("task/t", Progress { caller: ada() }));
             fleet.run(10 * MINUTE);
         }
         assert_eq!(fleet.why("task/t"), "failed: timeout in_progress");

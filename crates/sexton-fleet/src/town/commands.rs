@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{ActorId, Handler, Message, Refusal, Turn};
 
-use crate::caller::{Caller, Role};
+use crate::caller::{Caller, authorize};
 use crate::container::{Care, Container, Reconfigure};
 
 use super::{Bead, BeadStatus, Town, TownReport};
@@ -130,11 +130,7 @@ fn check_room(n: usize, max: u32, what: &str) -> Result<(), Refusal> {
 impl Town {
     /// Whether the caller may command this town; an operator's command stands in the log.
     fn authorize(&self, caller: &Caller, what: &str, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        caller.may_command(&self.init.owner)?;
-        if caller.role == Role::Operator {
-            turn.event("operator", format!("{} {what}", caller.owner));
-        }
-        Ok(())
+        authorize(caller, (&self.init.owner, what), turn)
     }
 }
 

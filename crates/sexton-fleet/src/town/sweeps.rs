@@ -8,10 +8,10 @@ use sexton_core::{Actor, ActorId, Error, Handler, Letter, Message, Refusal, RowV
 
 use crate::agent::Agent;
 use crate::container::Container;
-use crate::due;
 use crate::identity::AgentIdentity;
 use crate::owner::Owner;
 use crate::policy::Policy;
+use crate::senders::only_from_sweeps;
 use crate::sweeps::{Overdue, Scope, ask, statuses};
 
 use super::Town;
@@ -79,7 +79,7 @@ impl Handler<Unlisted> for Town {
     /// The one half of the condition that the town knows is looked at again; the other does
     /// not change, because a link is made with a town's birth.
     fn handle(&mut self, message: Unlisted, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        due::only_from_sweeps(turn)?;
+        only_from_sweeps(turn)?;
         if self.has_work(turn.now()) {
             return Err(Refusal::new(format!("it has active work: {}", message.why)));
         }

@@ -5,11 +5,12 @@
 //! waits, what would have ended it is not due.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Handler, Message, Refusal, Status, Timestamp, Turn};
+use sexton_core::{ActorId, Handler, Message, Refusal, Status, Timestamp, Turn};
 
-use crate::caller::{Caller, Tenure};
+use crate::caller::{Caller, Tenure, authorize};
 use crate::due;
 use crate::node::{Node, Return, WorkspaceUse};
+use crate::senders::{is_from_parent, only_from_sweeps, only_if};
 
 use super::{AgentEffect, Workspace, WorkspaceStatus};
 
@@ -89,6 +90,8 @@ message! {
 message! {
     /// From a sweep: your task has ended, and nobody is attached.
     Orphaned = "orphaned" {
+        /// The task that has ended.
+        task: ActorId,
         /// Why the sweep thinks so.
         why: String,
     }
@@ -144,7 +147,7 @@ impl Workspace {
 
 impl Handler<Touch> for Workspace {
     fn handle(&mut self, message: Touch, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Touch::NAME), turn)?;
         if !self.is_active() {
             return Err(self.is("be used"));
         }
@@ -155,7 +158,7 @@ impl Handler<Touch> for Workspace {
 
 impl Handler<Restart> for Workspace {
     fn handle(&mut self, message: Restart, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Restart::NAME), turn)?;
         match self.status {
             WorkspaceStatus::Stopped | WorkspaceStatus::Error | WorkspaceStatus::Sleeping => {
                 self.ask_back(Returning::Restart, turn);
@@ -171,7 +174,7 @@ impl Handler<Restart> for Workspace {
 
 impl Handler<Wake> for Workspace {
     fn handle(&mut self, message: Wake, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Wake::NAME), turn)?;
         if self.status != WorkspaceStatus::Sleeping {
             return Err(self.is("be woken"));
         }
@@ -182,7 +185,7 @@ impl Handler<Wake> for Workspace {
 
 impl Handler<Sleep> for Workspace {
     fn handle(&mut self, message: Sleep, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Sleep::NAME), turn)?;
         if self.status != WorkspaceStatus::Running {
             return Err(self.is("sleep"));
         }
@@ -198,7 +201,7 @@ impl Handler<Sleep> for Workspace {
 
 impl Handler<Recover> for Workspace {
     fn handle(&mut self, message: Recover, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Recover::NAME), turn)?;
         if self.status != WorkspaceStatus::Running {
             return Err(self.is("be repaired"));
         }
@@ -222,6 +225,7 @@ impl Handler<Made> for Workspace {
 
 impl Handler<Seated> for Workspace {
     fn handle(&mut self, _message: Seated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         let node = self.init.node.clone();
         if self.returning.is_some() {
             self.why = None;
@@ -252,6 +256,7 @@ impl Handler<Seated> for Workspace {
 
 impl Handler<NotSeated> for Workspace {
     fn handle(&mut self, message: NotSeated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from_parent(turn))?;
         self.returning = None;
         self.wanted = None;
         turn.event("not_returned", message.why);
@@ -261,7 +266,9 @@ impl Handler<NotSeated> for Workspace {
 
 impl Handler<Orphaned> for Workspace {
     fn handle(&mut self, message: Orphaned, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        if !self.is_orphan(turn.now()) {
+        only_from_sweeps(turn)?;
+        let is_its = self.init.task.as_ref() == Some(&message.task);
+        if !is_its || !self.is_orphan(turn.now()) {
             return Err(Refusal::new(format!("somebody uses it: {}", message.why)));
         }
         self.tell_node("orphaned", turn);

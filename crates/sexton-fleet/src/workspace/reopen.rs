@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, ActorRef, Handler, Message, Refusal, Turn};
 
-use crate::caller::{Caller, Tenure};
+use crate::caller::{Caller, Tenure, authorize};
 use crate::owner::{Owner, Returned};
 
 use super::commands::Returning;
@@ -57,7 +57,7 @@ impl Workspace {
 
 impl Handler<Reopen> for Workspace {
     fn handle(&mut self, message: Reopen, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, Reopen::NAME), turn)?;
         match self.status {
             WorkspaceStatus::Stopping => self.want(message.tenure, turn),
             WorkspaceStatus::Stopped | WorkspaceStatus::Error | WorkspaceStatus::Sleeping => {

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 use sexton_core::{Actor, ActorId, Gone, Handler, Message, Refusal, Status, Timestamp, Turn};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, authorize};
 use crate::placement::{SessionEnd, SessionEnded, SessionStarted, StartSession};
+use crate::senders::only_if;
 use crate::session::{Lose, Session, SessionInit, SessionTold};
 use crate::task::TaskRunner;
 
@@ -146,23 +147,19 @@ impl Workspace {
 }
 
 impl Handler<StartSession> for Workspace {
-    /// A task is told that its session never began; whoever calls is refused.
+    /// A task is told that its session never began.
     fn handle(&mut self, message: StartSession, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let StartSession { session, task } = message;
-        let sender = turn.from().map(|from| from.id.clone());
-        if sender.is_some() && sender != task {
-            return Err(Refusal::new("a session is begun by the task that it is for"));
-        }
-        let Some(why) = self.why_no_session(&session, task.as_ref()) else {
-            self.open(session, task, turn);
+        only_if(turn.from().is_some_and(|from| from.id == task))?;
+        let Some(why) = self.why_no_session(&session, Some(&task)) else {
+            self.open(session, Some(task), turn);
             return Ok(());
         };
         // Asked twice is asked once.
         let open = self.session.as_ref();
-        if open.is_some_and(|open| open.name == session && open.task == task) {
+        if open.is_some_and(|open| open.name == session && open.task.as_ref() == Some(&task)) {
             return Ok(());
         }
-        let Some(task) = sender else { return Err(Refusal::new(why)) };
         turn.event("no_session", why);
         let workspace = turn.id().name().to_owned();
         let end = SessionEnd::Failed { class: "refused".to_owned() };
@@ -173,7 +170,7 @@ impl Handler<StartSession> for Workspace {
 
 impl Handler<OpenSession> for Workspace {
     fn handle(&mut self, message: OpenSession, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        message.caller.may_command(&self.init.owner)?;
+        authorize(&message.caller, (&self.init.owner, OpenSession::NAME), turn)?;
         if let Some(why) = self.why_no_session(&message.session, None) {
             return Err(Refusal::new(why));
         }

@@ -166,7 +166,7 @@ fn polls_at_the_end(stuck: &Stuck, order: &[usize], shift_ms: i64) {
                 let why = "stuck".to_owned();
                 drop(fleet.call::<TaskRunner, _>(T, Expire { why }));
             }
-            1 => drop(fleet.call::<TaskRunner, _>(T, Progress)),
+            1 => drop(fleet.call::<TaskRunner, _>(T, Progress { caller: ada() })),
             _ => fleet.run(0),
         }
     }
@@ -320,7 +320,7 @@ fn signs_of_life(fleet: &mut Fleet, agent: &str) {
     fleet.call::<Node, _>(N, AgentUp { epoch: 1 }).expect("it listens");
     fleet.call::<Node, _>(N, Ready { epoch: 1, version: None }).expect("it listens");
     fleet.call::<Session, _>("session/s", SessionProgress { epoch: 1 }).expect("it listens");
-    fleet.call::<TaskRunner, _>(T, Progress).expect("it listens");
+    fleet.call::<TaskRunner, _>(T, Progress { caller: ada() }).expect("it listens");
     fleet.report(agent, AgentStatus::Working);
     let says = ContainerSays::Healthy;
     let healthy = ContainerCallback { epoch: 1, run: 1, says };

@@ -117,16 +117,10 @@ fn ways() -> Vec<Way> {
             worker(fleet);
             let arrive =
                 crate::Arrive { sandbox: sexton_core::ActorRef { id: id(S), incarnation: 1 } };
-            fleet.call::<Worker, _>("worker/here", arrive).expect("there is room");
-            fleet
-                .call::<Sandbox, _>(
-                    S,
-                    crate::WorkerLost {
-                        worker: "here".to_owned(),
-                        why: "its worker is gone".to_owned(),
-                    },
-                )
-                .expect("taken");
+            fleet.say::<Worker, _>(S, "worker/here", &arrive).expect("there is room");
+            let (worker, why) = ("here".to_owned(), "its worker is gone".to_owned());
+            let lost = crate::WorkerLost { worker, why };
+            fleet.say::<Sandbox, _>("worker/here", S, &lost).expect("taken");
             host(fleet, HostState::Gone);
         }));
     }
@@ -165,7 +159,8 @@ fn ways_of_the_unborn() -> Vec<Way> {
             hosts(fleet);
             worker(fleet);
             let sandbox = sexton_core::ActorRef { id: id("sandbox/first"), incarnation: 1 };
-            fleet.call::<Worker, _>("worker/here", crate::Arrive { sandbox }).expect("room");
+            let arrive = crate::Arrive { sandbox };
+            fleet.say::<Worker, _>("sandbox/first", "worker/here", &arrive).expect("room");
             create(fleet, "s");
         }),
     ]
@@ -395,7 +390,7 @@ fn leak_36_a_late_callback_opens_no_interval() {
 
 fn spend(fleet: &mut Fleet, number: u64) {
     let debit = Debit { sandbox: "s".to_owned(), number, units: 500 * UNITS_PER_CENT };
-    fleet.call::<CreditAccount, _>(ACCOUNT, debit).expect("on this account");
+    fleet.say::<CreditAccount, _>(S, ACCOUNT, &debit).expect("on this account");
     fleet.run(0);
 }
 

@@ -128,8 +128,8 @@ fn leak_02_a_stopped_machine_without_a_task_is_deleted() {
         ("a task that never was", |fleet| {
             running_node(fleet, "n");
             let by = id(NOBODY);
-            let lease = fleet.call::<Node, _>(N, Claim { by }).expect("it is free");
-            fleet.call::<Node, _>(N, Unclaim { lease }).expect("it is held");
+            let lease = fleet.call::<Node, _>(N, Claim { caller: ada(), by }).expect("it is free");
+            fleet.call::<Node, _>(N, Unclaim { caller: ada(), lease }).expect("it is held");
             assert_eq!(fleet.status(N), "warm");
         }),
         ("nobody", |fleet| {

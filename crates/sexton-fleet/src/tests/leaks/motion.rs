@@ -73,8 +73,16 @@ fn leak_29_the_last_slot_is_given_once() {
     //
     // Seen to fail: with a node that takes one workspace more than its terms say.
     let rivals: [fn(&mut Fleet); 4] = [
-        |fleet| fleet.call::<Node, _>("node/n", place("x", None, None)).expect("waits or sits"),
-        |fleet| fleet.call::<Node, _>("node/n", place("y", None, None)).expect("waits or sits"),
+        |fleet| {
+            fleet
+                .say::<Node, _>("owner/ada", "node/n", &place("x", None, None))
+                .expect("waits or sits")
+        },
+        |fleet| {
+            fleet
+                .say::<Node, _>("owner/ada", "node/n", &place("y", None, None))
+                .expect("waits or sits")
+        },
         |fleet| create(fleet, "z", "n"),
         |fleet| destroy(fleet, "v"),
     ];
@@ -114,7 +122,11 @@ fn contest(order: &[usize], offset: i64) -> (Fleet, bool, bool) {
     let (mut is_claimed, mut is_expired) = (false, false);
     for step in order {
         match step {
-            0 => is_claimed = fleet.call::<Node, _>("node/n", Claim { by: id("task/a") }).is_ok(),
+            0 => {
+                is_claimed = fleet
+                    .call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/a") })
+                    .is_ok()
+            }
             1 => {
                 let why = "warm for too long".to_owned();
                 is_expired = fleet.call::<Node, _>("node/n", Expire { why }).is_ok();
@@ -143,9 +155,12 @@ fn leak_30_a_claim_and_a_cleanup_exclude_each_other() {
             fleet.run(20 * MINUTE);
             if is_claimed {
                 assert_eq!(fleet.status("node/n"), "running", "{order:?} at {offset}");
-                let two = fleet.call::<Node, _>("node/n", Claim { by: id("task/b") });
+                let two =
+                    fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/b") });
                 two.expect_err("it is taken");
-                fleet.call::<Node, _>("node/n", Unclaim { lease: 1 }).expect("the holder");
+                fleet
+                    .call::<Node, _>("node/n", Unclaim { caller: ada(), lease: 1 })
+                    .expect("the holder");
             }
             assert_eq!(fleet.tombstone("node/n").is_some(), is_expired, "{order:?} at {offset}");
             fleet.run(HOUR);
@@ -172,7 +187,8 @@ fn leak_31_a_machine_in_use_does_not_expire() {
                     0 => {
                         is_placed_first =
                             fleet.tombstone("node/n").is_none() && fleet.status("node/n") == "warm";
-                        let _answer = fleet.call::<Node, _>("node/n", place("w2", None, None));
+                        let _answer =
+                            fleet.say::<Node, _>("owner/ada", "node/n", &place("w2", None, None));
                     }
                     1 => {
                         let why = "warm for too long".to_owned();
