@@ -60,15 +60,15 @@ pub use identity::{
 };
 pub use node::{
     AgentDown, AgentUp, Attach, Claim, Drain, Health, Heartbeat, Holding, Lost, Machine, MarkIdle,
-    Node, NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeStatus,
-    NodeTerms, Outdated, Ready, Return, StillInUse, Unclaim, WorkspaceChanged, WorkspaceUse,
-    health,
+    Node, NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec,
+    NodeStatus, NodeTerms, Outdated, Ready, Return, StillInUse, Unclaim, WorkspaceChanged,
+    WorkspaceUse, health,
 };
 pub use owner::{
     AddCredit, CreateSandbox, CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace, Forward,
     HibernateSandbox, MigrateSandbox, Owner, OwnerInit, OwnerStatus, Release, RequestNode,
     ReserveSandbox, Returned, ScaleSandbox, Seek, SetPlan, SetTime, StartSandbox, StartTask,
-    StopSandbox, WakeSandbox,
+    StopSandbox, Unseated, WakeSandbox,
 };
 pub use reaper::{
     Found, Orphan, Reaper, ReaperAnswer, ReaperEffect, ReaperInit, ReaperStatus, Scan,
@@ -96,7 +96,7 @@ pub use worker::{
     WorkerEffect, WorkerInit, WorkerStatus, WorkerTerms,
 };
 pub use workspace::{
-    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Orphaned, Recover, Reopen,
+    AgentAnswer, AgentEffect, Broken, End, Made, NotSeated, OpenSession, Orphaned, Recover, Reopen,
     Restart, Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceDue, WorkspaceEnd,
     WorkspaceInit, WorkspaceSpec, WorkspaceStatus, WorkspaceTerms,
 };

@@ -44,7 +44,7 @@ pub use self::returns::{Return, WorkspaceUse};
 pub use self::rules::{NodeDue, StillInUse};
 pub use self::seats::WorkspaceChanged;
 pub use self::spec::{
-    Machine, NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeTerms,
+    Machine, NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec, NodeTerms,
 };
 pub use self::sweeps::Outdated;
 
@@ -115,8 +115,8 @@ pub struct Node {
     leases: u64,
     /// How busy the agent said the machine is: in no row.
     load: Option<Load>,
-    /// The load that the owner was told last.
-    told: Option<Load>,
+    /// The phase and the load that the owner was told last.
+    told: Option<(Phase, Option<Load>)>,
     /// The agent's version, once it has said it.
     version: Option<String>,
     /// What was made beside the machine, or is being made: all of it is released in the end.
@@ -129,33 +129,36 @@ impl Node {
         self.since = now;
     }
 
-    /// The owner places workspaces, so he is told; of other nodes he keeps nothing.
+    /// The owner places workspaces, so he is told; where nothing is placed by choice, he is not.
     fn tell_owner(&mut self, phase: Phase, turn: &mut Turn<Self>) {
-        if !self.is_ephemeral() {
+        let spec = &self.init.spec;
+        if spec.tenure == Tenure::External || spec.role == NodeRole::Deployment {
             return;
         }
         let Some(owner) = owner_of(turn) else { return };
         let node = turn.id().name().to_owned();
         turn.send::<Owner, _>(&owner, &NodeNews { node, phase, load: self.load });
-        self.told = self.load;
+        self.told = Some((phase, self.load));
     }
 
     /// Begins its destruction; whoever has or wants a place here is told at once.
     fn go(&mut self, why: &str, by: &str, turn: &mut Turn<Self>) {
         self.close(why, turn);
+        self.dismiss_seated(why, turn);
         self.course = Course::Going;
         turn.destroy(why, by);
     }
 
-    /// Takes nothing any more.
+    /// Takes nothing any more: whoever waits is told.
     fn close(&mut self, why: &str, turn: &mut Turn<Self>) {
         self.tell_owner(Phase::Closed, turn);
         if self.claim.take().is_some() {
             self.tell_claim(turn);
         }
-        self.dismiss(why, turn);
+        self.dismiss_waiting(why, turn);
     }
 
+    /// Whoever works on it goes on: its end waits for him.
     fn fail(&mut self, why: &str, turn: &mut Turn<Self>) {
         self.enter(NodeStatus::Error, turn.now());
         self.why = Some(why.to_owned());
@@ -252,6 +255,9 @@ impl Actor for Node {
         for (at, what) in self.dues() {
             due.at(at, what);
         }
+        if let Some(at) = self.late_at() {
+            due.at(at, NodeDue::Late);
+        }
     }
 
     fn on_deadline(&mut self, due: Self::Deadline, turn: &mut Turn<Self>) -> Result<(), Refusal> {
@@ -295,7 +301,9 @@ impl Actor for Node {
     }
 
     fn on_destroy(&mut self, turn: &mut Turn<Self>) {
-        self.close("the node was destroyed", turn);
+        let why = "the node was destroyed";
+        self.close(why, turn);
+        self.dismiss_seated(why, turn);
         self.course = Course::Going;
         // What we did not make is not ours to delete: a user's machine is only unregistered.
         if self.init.spec.class == NodeClass::Managed {

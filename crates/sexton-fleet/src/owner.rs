@@ -4,8 +4,8 @@
 //! Because every command passes through this one actor, an end never overtakes its beginning.
 //! Because every placement does, the room on a node is counted once, in order.
 //!
-//! The state is written anew every turn, so it holds only what placement needs: managed nodes
-//! (a few, limited), workspaces that lie on a node without a task, and what waits for capacity.
+//! The state is written anew every turn, so it holds only what placement needs: his nodes (a few,
+//! limited), workspaces that lie on a node without a task, and what waits for capacity.
 
 mod commands;
 mod registry;
@@ -24,7 +24,7 @@ use sexton_core::{Actor, ActorId, Gone, Handler, Handlers, Refusal, Row, Turn};
 use crate::asks::{Ask, Claimed, NotNeeded};
 use crate::caller::Tenure;
 use crate::fault::Fault;
-use crate::node::{Node, NodeClass, NodeInit, NodeRole, NodeSpec, NodeTerms};
+use crate::node::{Node, NodeClass, NodeInit, NodeOrigin, NodeRole, NodeSpec, NodeTerms};
 use crate::placement::{Leave, NodeNews, NotPlaced, Phase, Place, Vacated};
 use crate::policy::Policy;
 use crate::sandbox::Sandbox;
@@ -38,7 +38,7 @@ pub use self::commands::{
 };
 pub use self::towns::CreateTown;
 
-pub use self::returns::Returned;
+pub use self::returns::{Returned, Unseated};
 pub use self::sandboxes::{
     AddCredit, CreateSandbox, HibernateSandbox, MigrateSandbox, ReserveSandbox, ScaleSandbox,
     SetPlan, StartSandbox, StopSandbox, WakeSandbox,
@@ -46,7 +46,7 @@ pub use self::sandboxes::{
 
 pub use self::times::SetTime;
 
-use self::registry::{Birth, Held, Lying, Origin, Request, Want};
+use self::registry::{Birth, Held, Lying, Request, Want};
 use self::sandboxes::Sandboxes;
 use self::times::Times;
 
@@ -71,7 +71,7 @@ pub struct OwnerInit {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Owner {
     init: OwnerInit,
-    /// Managed nodes by name, from their request to their tombstone.
+    /// His nodes by name, from their request to their tombstone.
     nodes: BTreeMap<String, Held>,
     /// Workspaces without a task, and where they lie.
     workspaces: BTreeMap<String, Lying>,
@@ -82,20 +82,25 @@ pub struct Owner {
     /// Towns by name, from their request to their tombstone.
     towns: BTreeSet<String>,
     sandboxes: Sandboxes,
-    /// Nodes that are in no list here, because nothing is placed there by choice.
-    unlisted: u64,
     /// Times of his projects that are not his own.
     projects: BTreeMap<String, Times>,
 }
 
 impl Owner {
-    fn node_init(&self, spec: NodeSpec, project: Option<&str>, turn: &Turn<Self>) -> NodeInit {
+    fn node_init(
+        &self,
+        wanted: (NodeSpec, NodeOrigin),
+        project: Option<&str>,
+        turn: &Turn<Self>,
+    ) -> NodeInit {
+        let (spec, origin) = wanted;
         let mut terms = NodeTerms::of(&self.init.policy);
         self.times_of(project).adjust_node(&mut terms);
         NodeInit {
             owner: turn.id().name().to_owned(),
             installation: self.init.installation.to_string(),
             spec,
+            origin,
             terms,
         }
     }
@@ -106,13 +111,18 @@ impl Owner {
 
     fn has_capacity(&self) -> bool {
         let max = usize::try_from(self.init.policy.nodes_per_owner_max).unwrap_or(usize::MAX);
-        self.nodes.len() < max
+        self.n_managed() < max
+    }
+
+    /// His nodes whose machines the fleet pays for, whoever decides when they end.
+    fn n_managed(&self) -> usize {
+        self.nodes.values().filter(|held| held.is_managed()).count()
     }
 
     /// Finds a place for a request; `false` if it has to wait.
     fn place(&mut self, request: &Request, turn: &mut Turn<Self>) -> bool {
         if let Some(node) = request.place.node.clone() {
-            let is_missing = !self.nodes.contains_key(&node) && self.unlisted == 0;
+            let is_missing = !self.nodes.contains_key(&node);
             // What somebody outside decides about waits as long as he says.
             if is_missing && request.tenure == Tenure::Managed {
                 Self::decline(request, &format!("there is no node {node}"), turn);
@@ -183,9 +193,9 @@ impl Owner {
                 .clone()
                 .unwrap_or_else(|| policy.default_location.clone()),
         };
-        let init = self.node_init(spec, request.place.project.as_deref(), turn);
+        let (birth, origin) = (Birth::Recorded, NodeOrigin::Made);
+        let init = self.node_init((spec, origin), request.place.project.as_deref(), turn);
         turn.create::<Node>(&name, &init);
-        let (birth, origin) = (Birth::Recorded, Origin::Made);
         let held = Held { birth, origin, ..Held::new(&init.spec) };
         self.nodes.insert(name.clone(), held);
         name
@@ -197,7 +207,7 @@ impl Owner {
         let (mut phase, mut birth, mut lease) = (None, Birth::Sent, None);
         if let Some(held) = self.nodes.get_mut(node) {
             lease = held.lease_of(request.task.as_ref());
-            (phase, birth) = (Some(held.phase), held.birth);
+            (phase, birth) = (held.known_phase(), held.birth);
             if held.phase == Phase::Warm {
                 held.phase = Phase::Running;
             }
@@ -219,8 +229,8 @@ impl Owner {
                 turn.send::<Self, _>(&me, &Forward { node: node.to_owned(), place });
             }
         }
-        // A task of somebody outside has no clock that this would start; and of a node that is
-        // in no list here only that node itself can say how far it is.
+        // A task of somebody outside has no clock that this would start; and of a node that he
+        // ends himself only that node can say how far it is.
         let is_news = |phase| phase == Phase::Coming || request.tenure == Tenure::Managed;
         if let (Some(task), Some(phase)) = (&request.task, phase.filter(|it| is_news(*it))) {
             answers::grant((task, &request.workspace), (node, phase), turn);
@@ -290,7 +300,7 @@ impl Owner {
     fn spare(&mut self, node: &str, turn: &mut Turn<Self>) {
         let held = self.nodes.get(node);
         let is_spare =
-            held.is_some_and(|held| held.origin == Origin::Made && held.seats.is_empty());
+            held.is_some_and(|held| held.origin == NodeOrigin::Made && held.seats.is_empty());
         if let (true, Ok(id)) = (is_spare, ActorId::new(Node::KIND, node)) {
             turn.send::<Node, _>(&id, &NotNeeded);
         }
@@ -339,7 +349,6 @@ impl Actor for Owner {
             made: 0,
             towns: BTreeSet::new(),
             sandboxes: Sandboxes::default(),
-            unlisted: 0,
             projects: BTreeMap::new(),
         })
     }
@@ -349,7 +358,7 @@ impl Actor for Owner {
         on.message::<StartTask>().message::<EndTask>();
         on.message::<CreateWorkspace>().message::<EndWorkspace>();
         on.message::<Seek>().message::<Release>().message::<Forward>();
-        on.message::<Returned>();
+        on.message::<Returned>().message::<Unseated>();
         on.message::<CreateTown>().message::<EndTown>();
         on.message::<CreateSandbox>().message::<ReserveSandbox>().message::<StartSandbox>();
         on.message::<StopSandbox>().message::<HibernateSandbox>().message::<WakeSandbox>();
@@ -366,7 +375,7 @@ impl Actor for Owner {
     fn row(&self) -> Row {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         Row::default()
-            .number("managed_nodes", count(self.nodes.len()))
+            .number("managed_nodes", count(self.n_managed()))
             .number("waiting", count(self.waiting.len()))
     }
 
@@ -376,9 +385,6 @@ impl Actor for Owner {
         end: &Gone,
         turn: &mut Turn<Self>,
     ) -> Result<(), Refusal> {
-        if child.kind() == Node::KIND && !self.nodes.contains_key(child.name()) {
-            self.unlisted = self.unlisted.saturating_sub(1);
-        }
         let why = match end {
             Gone::Destroyed { why } | Gone::Unborn { why, is_yours: false } => why,
             // It lives, and was asked for twice.

@@ -158,7 +158,14 @@ pub struct Load {
     pub memory: u8,
 }
 
-/// From a managed node to its owner: its phase changed, or its load did.
+impl Load {
+    /// Whether a share of so many percent is in use.
+    pub fn is_busy(self, percent: u32) -> bool {
+        u32::from(self.cpu) >= percent || u32::from(self.memory) >= percent
+    }
+}
+
+/// From a node to its owner: its phase changed, or its load did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeNews {
     /// The node.

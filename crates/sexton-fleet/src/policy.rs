@@ -251,6 +251,8 @@ policy! {
     counts {
         /// The most managed nodes of an owner.
         nodes_per_owner_max = 10, 0, 10_000;
+        /// The most nodes of an owner whose machines are his own.
+        user_nodes_per_owner_max = 100, 0, 10_000;
         /// The most active workspaces of a node.
         workspaces_per_node_max = 3, 1, 1_000;
         /// The most placements that a task tries.

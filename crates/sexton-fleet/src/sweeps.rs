@@ -74,8 +74,8 @@ pub fn all(policy: &Policy) -> Vec<Box<dyn Sweep>> {
     let stale_warm = nodes("stale_warm", WARM, &[NodeDue::Warm], policy.sweep_warm_slack);
     let stopped = nodes("stopped_hand_off", STOPPED, &[NodeDue::Grace], none);
     let old = &[NodeDue::Lifetime, NodeDue::LifetimeMax];
-    let lifetime = nodes("max_lifetime", IN_USE, old, none);
-    let idle = nodes("idle_orphan", RUNNING, &[NodeDue::Idle], none);
+    let lifetime = nodes("max_lifetime", OLD, old, none);
+    let idle = nodes("idle_orphan", RUNNING, &[NodeDue::Idle, NodeDue::Claim], none);
     let stuck = &[NodeDue::Error, NodeDue::Provisioning, NodeDue::AgentReady];
     let error = nodes("error_nodes", FAILED, stuck, none);
     let overdue = workspaces("overdue_workspace", WORKSPACES, none);
@@ -116,7 +116,8 @@ pub(crate) fn statuses<A: Actor>() -> Vec<(&'static str, &'static str)> {
 const WARM: Scope = &[("node", "warm")];
 const STOPPED: Scope = &[("node", "stopped")];
 const RUNNING: Scope = &[("node", "running")];
-const IN_USE: Scope = &[("node", "running"), ("node", "warm")];
+/// A node in error is there as long as somebody works on it.
+const OLD: Scope = &[("node", "running"), ("node", "warm"), ("node", "error")];
 const FAILED: Scope = &[("node", "error"), ("node", "creating")];
 /// All but the stopped ones, which have a sweep of their own.
 const WORKSPACES: Scope = &[

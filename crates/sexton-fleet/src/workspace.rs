@@ -9,7 +9,8 @@
 //!
 //! It is the status that counts and not the way that led there: whoever stops it, entering
 //! `stopped` sets the deletion's deadline, and leaving it takes that away. A workspace whose task
-//! has not ended is in use, and never idle; nor is one whose session gives signs of life.
+//! has not ended is in use, unless the session there is silent; one whose session gives signs of
+//! life is never idle.
 
 mod spec;
 mod commands;
@@ -32,7 +33,9 @@ use crate::senders::{is_from_parent, only_if};
 use crate::sweeps::Bereaved;
 use crate::task::TaskRunner;
 
-pub use self::commands::{Made, NotSeated, Orphaned, Recover, Restart, Seated, Sleep, Touch, Wake};
+pub use self::commands::{
+    Broken, Made, NotSeated, Orphaned, Recover, Restart, Seated, Sleep, Touch, Wake,
+};
 pub use self::reopen::Reopen;
 pub use self::sessions::{OpenSession, SessionNews};
 pub use self::spec::{
@@ -57,7 +60,7 @@ sexton_core::lifecycle! {
         /// The agent stops it.
         Stopping = "stopping" [holds] => [Stopped, Error],
         /// Its files are there, and nothing runs.
-        Stopped = "stopped" [holds] => [Creating],
+        Stopped = "stopped" [holds] => [Creating, Error],
         /// Something failed.
         Error = "error" [holds] => [Creating],
     }
@@ -121,7 +124,7 @@ impl Workspace {
         let due = match self.status {
             WorkspaceStatus::Creating => (self.since + terms.creating, WorkspaceDue::Creating),
             WorkspaceStatus::Running | WorkspaceStatus::Recovery => {
-                return self.active_due().into_iter().collect();
+                return self.active_dues();
             }
             WorkspaceStatus::Sleeping => (self.since + terms.sleeping, WorkspaceDue::Sleeping),
             WorkspaceStatus::Stopping => (self.since + terms.stopping, WorkspaceDue::Stopping),
@@ -136,16 +139,21 @@ impl Workspace {
         self.run
     }
 
-    fn active_due(&self) -> Option<(Timestamp, WorkspaceDue)> {
+    fn active_dues(&self) -> Vec<(Timestamp, WorkspaceDue)> {
         let terms = self.init.terms;
-        match (&self.init.task, self.init.task_tenure) {
-            (Some(_), Tenure::External) => None,
-            // No task that the fleet may end is older than that: nobody has stopped this one.
+        let idle = self.idle_since().map(|since| (since + terms.idle, WorkspaceDue::Idle));
+        let mut dues: Vec<_> = match (&self.init.task, self.init.task_tenure) {
+            (Some(_), Tenure::External) => Vec::new(),
             (Some(_), Tenure::Managed) => {
-                Some((self.created_at + terms.task + terms.idle, WorkspaceDue::Orphaned))
+                // No task that the fleet may end is older than that: nobody has stopped this one.
+                let orphaned = (self.created_at + terms.task + terms.idle, WorkspaceDue::Orphaned);
+                // Its task uses it, unless the session there says nothing any more.
+                idle.filter(|_| self.session.is_some()).into_iter().chain([orphaned]).collect()
             }
-            (None, _) => Some((self.idle_since()? + terms.idle, WorkspaceDue::Idle)),
-        }
+            (None, _) => idle.into_iter().collect(),
+        };
+        dues.extend(self.untold().map(|at| (at, WorkspaceDue::Use)));
+        dues
     }
 
     fn is_active(&self) -> bool {
@@ -188,6 +196,7 @@ impl Workspace {
                 self.init.task = None;
                 self.stop(due.name(), turn);
             }
+            WorkspaceDue::Use => self.tell_last_use(turn),
             WorkspaceDue::Returning => {
                 self.returning = None;
                 self.wanted = None;
@@ -269,7 +278,7 @@ impl Actor for Workspace {
 
     fn handlers(on: &mut Handlers<Self>) {
         on.message::<End>().message::<Touch>().message::<Expire>().message::<Orphaned>();
-        on.message::<Made>().message::<Seated>().message::<NotSeated>();
+        on.message::<Made>().message::<Broken>().message::<Seated>().message::<NotSeated>();
         on.message::<Restart>().message::<Sleep>().message::<Wake>().message::<Recover>();
         on.message::<StartSession>().message::<OpenSession>().message::<SessionNews>();
         on.message::<Bereaved>().message::<Reopen>();

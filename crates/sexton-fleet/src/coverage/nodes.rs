@@ -1,6 +1,6 @@
 //! A node, and the reaper that finds what no node owns.
 
-use sexton_core::coverage::Model;
+use sexton_core::coverage::{Model, Seen};
 use sexton_core::{ActorRef, Outcome};
 
 use crate::asks::{Ask, Disclaim, NotNeeded, Under};
@@ -8,8 +8,8 @@ use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::node::{
     AgentDown, AgentUp, Attach, Claim, Drain, Heartbeat, Holding, Lost, Machine, MarkIdle, Node,
-    NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeRole, NodeSpec, NodeTerms, Ready, Return,
-    Unclaim, WorkspaceChanged, WorkspaceUse,
+    NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec, NodeTerms, Ready,
+    Return, Unclaim, WorkspaceChanged, WorkspaceUse,
 };
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, Place};
@@ -30,6 +30,7 @@ pub fn node(policy: &Policy) -> Model<Node> {
     let policy = &Policy { agent_version: "2".to_owned(), ..policy.clone() };
     let terms = NodeTerms::of(policy);
     let init = |tenure, class, role| NodeInit {
+        origin: NodeOrigin::Made,
         owner: OWNER.to_owned(),
         installation: "model".to_owned(),
         spec: NodeSpec { tenure, class, role, size: "s".to_owned(), location: "l".to_owned() },
@@ -37,12 +38,14 @@ pub fn node(policy: &Policy) -> Model<Node> {
     };
     let (managed, owner) = (Tenure::Managed, id::<Owner>(OWNER));
     let ours = init(managed, NodeClass::Managed, NodeRole::Workspace);
+    let asked = NodeInit { origin: NodeOrigin::Asked, ..ours.clone() };
     let deployment = init(managed, NodeClass::Managed, NodeRole::Deployment);
     let theirs = init(managed, NodeClass::UserOwned, NodeRole::Workspace);
     let kept = init(Tenure::External, NodeClass::Managed, NodeRole::Workspace);
     let model = Model::<Node>::new()
         .holding("a machine")
         .birth_of("managed", owner.clone(), ours.clone())
+        .birth_of("asked for", owner.clone(), asked)
         .birth_of("deployment", owner.clone(), deployment)
         .birth_of("user-owned", owner.clone(), theirs)
         .birth_of("external", owner, kept)
@@ -107,9 +110,10 @@ fn seats(model: Model<Node>, policy: &Policy) -> Model<Node> {
         .message_from::<Leave>(id::<Owner>(OWNER), move |_| {
             both().map(|workspace| Leave { workspace, end: WorkspaceEnd::Stop }).collect()
         });
-    let model = model.message_from::<WorkspaceUse>(id::<Workspace>(OF_TASK), |_| {
+    let model = model.message_from::<WorkspaceUse>(id::<Workspace>(OF_TASK), |seen| {
         let workspace = || OF_TASK.to_owned();
-        [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy }).into()
+        let at = seen.now();
+        [true, false].map(|is_busy| WorkspaceUse { workspace: workspace(), is_busy, at }).into()
     });
     let seats = [(OF_TASK, Tenure::Managed), (KEPT, Tenure::External)].into_iter();
     seats.fold(model, |model, (name, tenure)| {
@@ -146,6 +150,11 @@ fn beside(model: Model<Node>) -> Model<Node> {
         })
 }
 
+/// Whether somebody may be at work on it; also in error, which then waits for him.
+fn is_up(seen: &Seen<'_, Node>) -> bool {
+    ["running", "error"].contains(&seen.row().status.as_str())
+}
+
 fn left_to_others(model: Model<Node>) -> Model<Node> {
     model
         .left_to(kept_by_its_owner)
@@ -156,15 +165,19 @@ fn left_to_others(model: Model<Node>) -> Model<Node> {
                 return Some("user-owned: only its owner unregisters it".to_owned());
             }
             let is_deployment = row.text("role") == Some(NodeRole::Deployment.name());
-            (is_deployment && seen.row().status == "running")
-                .then(|| "a deployment runs until its owner ends it".to_owned())
+            (is_deployment && is_up(seen))
+                .then(|| "a deployment is there until its owner ends it".to_owned())
         })
         .left_to(|seen| {
-            (seen.state().is_kept() && seen.row().status == "running")
+            (seen.state().is_asked_and_used() && is_up(seen))
+                .then(|| "a workspace is active on it: that ends by its own rules".to_owned())
+        })
+        .left_to(|seen| {
+            (seen.state().is_kept() && is_up(seen))
                 .then(|| "a workspace of external tenure is on it: its owner ends that".to_owned())
         })
         .left_to(|seen| {
-            (seen.state().is_busy() && seen.row().status == "running")
+            (seen.state().is_busy() && is_up(seen))
                 .then(|| "somebody works on it: its workspace says when he is silent".to_owned())
         })
 }

@@ -10,7 +10,7 @@ use crate::node::{Node, NodeClass, NodeRole, NodeSpec};
 use crate::owner::{
     AddCredit, CreateSandbox, CreateTown, CreateWorkspace, EndNode, EndTask, EndWorkspace,
     HibernateSandbox, MigrateSandbox, Owner, OwnerInit, Release, RequestNode, ReserveSandbox,
-    Returned, ScaleSandbox, Seek, SetPlan, SetTime, StartSandbox, StartTask, StopSandbox,
+    Returned, ScaleSandbox, Seek, SetPlan, SetTime, StartSandbox, StartTask, StopSandbox, Unseated,
     WakeSandbox,
 };
 use crate::placement::{NodeNews, NotPlaced, Phase, Vacated, Wish};
@@ -63,6 +63,10 @@ fn said_by_node(model: Model<Owner>, name: &'static str) -> Model<Owner> {
             let phases = [Phase::Running, Phase::Warm, Phase::Closed].into_iter();
             let news = |phase| NodeNews { node: node(), phase, load: None };
             phases.filter(|_| is_there(seen)).map(news).collect()
+        })
+        .message_from::<Unseated>(me.clone(), move |seen| {
+            let unseated = Unseated { node: node(), workspace: WORKSPACE.to_owned() };
+            if is_there(seen) { vec![unseated] } else { Vec::new() }
         })
         .message_from::<Claimed>(me, move |seen| {
             let claimed = Claimed { node: node(), lease: Some((id::<TaskRunner>("t"), 1)) };

@@ -16,8 +16,9 @@ use crate::session::{
 use crate::sweeps;
 use crate::task::{Step, TaskRunner};
 use crate::workspace::{
-    AgentAnswer, AgentEffect, End, Made, NotSeated, OpenSession, Recover, Reopen, Restart, Seated,
-    SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceEnd, WorkspaceInit, WorkspaceTerms,
+    AgentAnswer, AgentEffect, Broken, End, Made, NotSeated, OpenSession, Recover, Reopen, Restart,
+    Seated, SessionNews, Sleep, Touch, Wake, Workspace, WorkspaceEnd, WorkspaceInit,
+    WorkspaceTerms,
 };
 
 use super::{KEPT, LOST, OWNER, caller, failure, id, is_lost, kept_by_its_owner, life};
@@ -103,6 +104,7 @@ fn commanded(model: Model<Workspace>) -> Model<Workspace> {
         .message::<Wake>(|_| vec![Wake { caller: caller() }])
         .message::<Recover>(|_| vec![Recover { caller: caller() }])
         .message::<Made>(|seen| [1, 2].map(|run| Made { epoch: seen.epoch(), run }).into())
+        .message::<Broken>(|seen| vec![Broken { epoch: seen.epoch(), class: "no disk".to_owned() }])
         .message_from::<Seated>(id::<Node>("n"), |_| vec![Seated])
         .message_from::<NotSeated>(id::<Node>("n"), |_| {
             vec![NotSeated { why: "no room".to_owned() }]

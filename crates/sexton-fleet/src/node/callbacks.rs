@@ -3,13 +3,15 @@
 //! A late one (of another epoch, or to a node that has stopped or failed) changes nothing and is
 //! recorded.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use sexton_core::{Handler, Refusal, Status, Turn};
+use sexton_core::{Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::due;
 use crate::placement::{Load, Phase};
 
-use super::{Agent, Node, NodeClass, NodeStatus};
+use super::{Agent, Health, Node, NodeClass, NodeStatus};
 
 /// The agent is ready; may arrive before the create call returns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,28 +72,51 @@ impl Node {
 }
 
 /// By how many points a load must differ from what the owner was told. Specified: less than that
-/// changes no choice, and a busy machine's load never stands still.
+/// changes no choice but at the threshold, and a busy machine's load never stands still.
 const LOAD_POINTS: u8 = 5;
 
+/// The shortest time: at the bound itself an agent is healthy still.
+const INSTANT: Duration = Duration::from_millis(1);
+
 impl Node {
-    /// A heartbeat is told to nobody, unless the load differs from what the owner knows.
-    fn tell_load(&mut self, turn: &mut Turn<Self>) {
-        let Some(load) = self.load else { return };
-        let is_news = self.told.is_none_or(|told| {
-            told.cpu.abs_diff(load.cpu) >= LOAD_POINTS
-                || told.memory.abs_diff(load.memory) >= LOAD_POINTS
-        });
-        if is_news {
-            self.tell_owner(self.phase(), turn);
+    /// Tells the owner what changes his choice: that it takes workspaces or does not any more, or
+    /// another load. A heartbeat that says neither is told to nobody.
+    pub(super) fn tell_news(&mut self, turn: &mut Turn<Self>) {
+        let phase = self.phase(turn.now());
+        let (told_phase, told) = self.told.unwrap_or((Phase::Coming, None));
+        let is_other_load = match (told, self.load) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(told), Some(load)) => {
+                let busy = self.init.terms.busy;
+                told.cpu.abs_diff(load.cpu) >= LOAD_POINTS
+                    || told.memory.abs_diff(load.memory) >= LOAD_POINTS
+                    || told.is_busy(busy) != load.is_busy(busy)
+            }
+        };
+        if phase != told_phase || is_other_load {
+            self.tell_owner(phase, turn);
+        }
+    }
+
+    /// When the agent will be late of which the owner believes that it is healthy.
+    pub(super) fn late_at(&self) -> Option<Timestamp> {
+        let (phase, _) = self.told?;
+        match phase {
+            Phase::Running | Phase::Warm => {
+                self.heartbeat_at.map(|at| at + self.init.terms.healthy + INSTANT)
+            }
+            Phase::Coming | Phase::Closed => None,
         }
     }
 
     /// What the owner has to know of it to place workspaces.
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self, now: Timestamp) -> Phase {
+        let is_up = self.is_open() && self.health(now) == Health::Healthy;
         match self.status {
             NodeStatus::Creating if self.is_open() => Phase::Coming,
-            NodeStatus::Running if self.is_open() => Phase::Running,
-            NodeStatus::Warm if self.is_open() => Phase::Warm,
+            NodeStatus::Running if is_up => Phase::Running,
+            NodeStatus::Warm if is_up => Phase::Warm,
             NodeStatus::Creating
             | NodeStatus::Running
             | NodeStatus::Warm
@@ -110,7 +135,7 @@ impl Handler<Ready> for Node {
         if self.status == NodeStatus::Creating {
             self.enter(NodeStatus::Running, turn.now());
             self.unused_since = Some(turn.now());
-            self.tell_owner(self.phase(), turn);
+            self.tell_owner(self.phase(turn.now()), turn);
             self.serve(turn);
         }
         Ok(())
@@ -121,6 +146,7 @@ impl Handler<AgentUp> for Node {
     fn handle(&mut self, message: AgentUp, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if self.listens(message.epoch, "agent up", turn) {
             self.agent = Agent::Up;
+            self.tell_news(turn);
             self.serve(turn);
         }
         Ok(())
@@ -131,6 +157,7 @@ impl Handler<AgentDown> for Node {
     fn handle(&mut self, message: AgentDown, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if self.listens(message.epoch, "agent down", turn) {
             self.agent = Agent::Down;
+            self.tell_news(turn);
         }
         Ok(())
     }
@@ -142,7 +169,7 @@ impl Handler<Heartbeat> for Node {
             self.heartbeat_at = Some(turn.now());
             self.version = message.version.or(self.version.take());
             self.load = message.load.or(self.load);
-            self.tell_load(turn);
+            self.tell_news(turn);
             self.serve(turn);
         }
         Ok(())
@@ -160,6 +187,7 @@ impl Handler<Lost> for Node {
             // It is not ours to give up: whoever registered it unregisters it.
             self.agent = Agent::Down;
             turn.event("lost", message.class);
+            self.tell_news(turn);
             return Ok(());
         }
         self.go(&format!("lost: {}", message.class), "provider", turn);

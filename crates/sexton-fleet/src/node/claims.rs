@@ -4,7 +4,7 @@
 //! without it waits, and one with the number of a lease that is over is refused.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{ActorId, Handler, Message, Refusal, Status, Turn};
+use sexton_core::{ActorId, Handler, Message, Refusal, Status, Timestamp, Turn};
 
 use crate::asks::{Claimed, Under};
 use crate::caller::{Caller, authorize};
@@ -19,6 +19,7 @@ use super::{Course, Node, NodeStatus, owner_of};
 pub(super) struct Lease {
     pub(super) by: ActorId,
     pub(super) number: u64,
+    pub(super) since: Timestamp,
 }
 
 /// Claims a node without active workspace; answers with the number of the lease.
@@ -68,7 +69,7 @@ impl Node {
 
     /// The owner places under the lease as long as anything is placed here at all.
     pub(super) fn tell_claim(&self, turn: &mut Turn<Self>) {
-        let Some(owner) = owner_of(turn).filter(|_| self.is_ephemeral()) else { return };
+        let Some(owner) = owner_of(turn) else { return };
         let claim = self.claim.as_ref().filter(|_| self.course == Course::Open);
         let lease = claim.map(|lease| (lease.by.clone(), lease.number));
         let node = turn.id().name().to_owned();
@@ -80,7 +81,7 @@ impl Node {
         self.claim = None;
         self.dismiss_leased(turn);
         self.tell_claim(turn);
-        self.tell_owner(self.phase(), turn);
+        self.tell_owner(self.phase(turn.now()), turn);
         self.settle(turn);
     }
 }
@@ -117,7 +118,7 @@ impl Handler<Claim> for Node {
             return Err(Refusal::new(format!("the node is {}", self.status.name())));
         }
         self.leases += 1;
-        self.claim = Some(Lease { by: message.by, number: self.leases });
+        self.claim = Some(Lease { by: message.by, number: self.leases, since: turn.now() });
         if self.status == NodeStatus::Warm {
             self.enter(NodeStatus::Running, turn.now());
         }

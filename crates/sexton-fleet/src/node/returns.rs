@@ -5,7 +5,7 @@
 //! time to wait in a line.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Actor, ActorId, Handler, Refusal, Status, Turn};
+use sexton_core::{Actor, ActorId, Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::owner::{Owner, Returned};
@@ -31,6 +31,8 @@ pub struct WorkspaceUse {
     pub workspace: String,
     /// Whether somebody is at work in it from now on.
     pub is_busy: bool,
+    /// When it was used last.
+    pub at: Timestamp,
 }
 
 impl Node {
@@ -59,6 +61,7 @@ impl Handler<Return> for Node {
         };
         if let Some(why) = self.why_no_return(&workspace, turn) {
             turn.send::<Workspace, _>(&id, &NotSeated { why });
+            self.tell_unseated(workspace, turn);
             return Ok(());
         }
         self.use_now(turn);
@@ -82,7 +85,7 @@ impl Handler<WorkspaceUse> for Node {
         let Some(seat) = self.seats.get_mut(&message.workspace) else { return Ok(()) };
         if seat.state == SeatState::Active {
             seat.is_busy = message.is_busy;
-            self.active_at = turn.now();
+            self.active_at = self.active_at.max(message.at);
         }
         Ok(())
     }

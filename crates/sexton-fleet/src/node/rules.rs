@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{Refusal, Timestamp, Turn};
 
 use crate::caller::Tenure;
-use crate::placement::Phase;
 
-use super::{Course, Node, NodeClass, NodeRole, NodeStatus};
+use super::{Course, Node, NodeClass, NodeOrigin, NodeRole, NodeStatus};
 
 /// What a node's deadlines mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +26,10 @@ pub enum NodeDue {
     Idle,
     /// It was in error long enough.
     Error,
+    /// It was claimed, and not used.
+    Claim,
+    /// Its agent is late: in no row, because it moves with every heartbeat.
+    Late,
 }
 
 impl NodeDue {
@@ -41,6 +44,8 @@ impl NodeDue {
             Self::LifetimeMax => "lifetime_max",
             Self::Idle => "idle",
             Self::Error => "error",
+            Self::Claim => "claim",
+            Self::Late => "late",
         }
     }
 
@@ -53,6 +58,8 @@ impl NodeDue {
             Self::Lifetime | Self::LifetimeMax => "lifetime over",
             Self::Idle => "idle orphan",
             Self::Error => "error",
+            Self::Claim => "claimed for too long",
+            Self::Late => "late",
         }
     }
 }
@@ -85,40 +92,61 @@ impl Node {
         if spec.tenure == Tenure::External || spec.class == NodeClass::UserOwned {
             return Vec::new();
         }
+        let lifetime = (self.created_at + terms.lifetime, NodeDue::Lifetime);
         match self.status {
             NodeStatus::Creating => vec![match self.machine_at {
                 None => (self.created_at + terms.provisioning, NodeDue::Provisioning),
                 Some(at) => (at + terms.agent_ready, NodeDue::AgentReady),
             }],
-            NodeStatus::Running if self.is_ephemeral() => self.running_dues(),
-            NodeStatus::Running => Vec::new(),
-            NodeStatus::Warm => vec![
-                (self.since + terms.warm, NodeDue::Warm),
-                (self.created_at + terms.lifetime, NodeDue::Lifetime),
-            ],
+            // A deployment goes when its owner says so, also one that failed.
+            NodeStatus::Running | NodeStatus::Error if !self.is_ephemeral() => Vec::new(),
+            NodeStatus::Running => self.running_dues(),
+            NodeStatus::Warm => {
+                let warm = (self.since + terms.warm, NodeDue::Warm);
+                if self.is_made() { vec![warm, lifetime] } else { vec![warm] }
+            }
             NodeStatus::Stopped => vec![(self.since + terms.grace, NodeDue::Grace)],
+            // It waits for whoever works on it, and goes in the moment in which he is gone.
+            NodeStatus::Error if self.n_active() > 0 => self.in_use_dues(),
             NodeStatus::Error => vec![(self.since + terms.error, NodeDue::Error)],
         }
     }
 
+    /// Whether the fleet made it: whoever asks for a node himself keeps it as long as he uses it.
+    fn is_made(&self) -> bool {
+        self.init.origin == NodeOrigin::Made
+    }
+
+    /// Whether it was asked for, and workspaces are active on it.
+    pub(crate) fn is_asked_and_used(&self) -> bool {
+        !self.is_made() && self.n_active() > 0
+    }
+
     fn running_dues(&self) -> Vec<(Timestamp, NodeDue)> {
         let terms = &self.init.terms;
-        match self.unused_since {
-            Some(since) => {
-                let lifetime = (self.created_at + terms.lifetime, NodeDue::Lifetime);
-                if self.claim.is_some() {
-                    return vec![lifetime];
-                }
-                vec![lifetime, (since + terms.idle, NodeDue::Idle)]
-            }
-            // What somebody outside decides about is in use until he says otherwise, and where a
-            // session gives signs of life somebody is at work.
-            None if self.is_kept() || self.is_busy() => Vec::new(),
-            None => {
-                let old = self.created_at + terms.lifetime_max;
-                vec![(old.max(self.active_at + terms.idle), NodeDue::LifetimeMax)]
+        let Some(since) = self.unused_since else { return self.in_use_dues() };
+        let lifetime = (self.created_at + terms.lifetime, NodeDue::Lifetime);
+        match (&self.claim, self.is_made()) {
+            (None, true) => vec![lifetime, (since + terms.idle, NodeDue::Idle)],
+            (None, false) => vec![(since + terms.idle, NodeDue::Idle)],
+            (Some(_), true) => vec![lifetime],
+            // Whoever claims a node and never uses it does not keep it for ever.
+            (Some(lease), false) => {
+                vec![(since.max(lease.since) + terms.lifetime, NodeDue::Claim)]
             }
         }
+    }
+
+    /// While workspaces are active on it.
+    fn in_use_dues(&self) -> Vec<(Timestamp, NodeDue)> {
+        // What somebody outside decides about is in use until he says otherwise, and where a
+        // session gives signs of life somebody is at work.
+        if self.is_kept() || self.is_busy() || !self.is_made() {
+            return Vec::new();
+        }
+        let terms = &self.init.terms;
+        let old = self.created_at + terms.lifetime_max;
+        vec![(old.max(self.active_at + terms.idle), NodeDue::LifetimeMax)]
     }
 
     /// # Errors
@@ -153,6 +181,11 @@ impl Node {
             }
             // Nobody was active for long: the workspaces that still count go with it.
             NodeDue::LifetimeMax => self.go(due.why(), by, turn),
+            NodeDue::Claim => {
+                turn.event("claim_over", due.why());
+                self.release_claim(turn);
+            }
+            NodeDue::Late => self.tell_news(turn),
         }
         Ok(())
     }
@@ -186,12 +219,12 @@ impl Node {
         let now = turn.now();
         self.unused_since.get_or_insert(now);
         let is_idle = self.status == NodeStatus::Running
-            && self.course == Course::Open
+            && self.course != Course::Going
             && self.queue.is_empty()
             && self.claim.is_none();
         if is_idle && self.is_ephemeral() {
             self.enter(NodeStatus::Warm, now);
-            self.tell_owner(Phase::Warm, turn);
+            self.tell_owner(self.phase(now), turn);
         }
     }
 }

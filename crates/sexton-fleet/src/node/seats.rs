@@ -7,7 +7,7 @@ use sexton_core::{ActorId, Gone, Handler, Refusal, Status, Timestamp, Turn};
 
 use crate::caller::Tenure;
 use crate::fault::Fault;
-use crate::owner::Owner;
+use crate::owner::{Owner, Unseated};
 use crate::placement::{Leave, NotPlaced, Phase, Place, Placed, Vacated};
 use crate::senders::{is_from, is_from_kind, is_from_parent, only_if};
 use crate::task::TaskRunner;
@@ -140,12 +140,16 @@ impl Node {
         }
     }
 
-    /// Nobody gets a place here any more: tells all who wait and all who sit.
-    pub(super) fn dismiss(&mut self, why: &str, turn: &mut Turn<Self>) {
-        let fault = self.fault;
+    /// Nobody gets a place here any more: tells all who wait.
+    pub(super) fn dismiss_waiting(&mut self, why: &str, turn: &mut Turn<Self>) {
         for place in std::mem::take(&mut self.queue) {
-            not_placed(&place.workspace, place.task.as_ref(), (why, fault), turn);
+            not_placed(&place.workspace, place.task.as_ref(), (why, self.fault), turn);
         }
+    }
+
+    /// It goes, and they go with it: tells all who sit.
+    pub(super) fn dismiss_seated(&mut self, why: &str, turn: &mut Turn<Self>) {
+        let fault = self.fault;
         for (workspace, seat) in &mut self.seats {
             if seat.state == SeatState::Active {
                 seat.state = SeatState::Leaving;
@@ -153,6 +157,15 @@ impl Node {
                     not_placed(workspace, seat.task.as_ref(), (why, fault), turn);
                 }
             }
+        }
+    }
+
+    /// A workspace of no task counts no more, and lies here still: its owner chooses by that.
+    pub(super) fn tell_unseated(&self, workspace: String, turn: &mut Turn<Self>) {
+        let is_his = self.seats.get(&workspace).is_some_and(|seat| seat.task.is_none());
+        if let Some(owner) = owner_of(turn).filter(|_| is_his) {
+            let node = turn.id().name().to_owned();
+            turn.send::<Owner, _>(&owner, &Unseated { node, workspace });
         }
     }
 
@@ -257,6 +270,7 @@ impl Handler<WorkspaceChanged> for Node {
                 vacated(&message.workspace, (seat, &message.why), turn);
             }
             seat.state = SeatState::Leaving;
+            self.tell_unseated(message.workspace, turn);
         }
         self.settle(turn);
         Ok(())

@@ -47,6 +47,15 @@ impl NodeRole {
     }
 }
 
+/// Who wanted it to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeOrigin {
+    /// Its owner: it lives as long as somebody uses it now and then.
+    Asked,
+    /// The fleet, for somebody who needed a place: its lifetime is bounded.
+    Made,
+}
+
 /// What somebody wants who asks for a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSpec {
@@ -87,6 +96,8 @@ pub struct NodeTerms {
     pub stale: Duration,
     /// The most active workspaces.
     pub workspaces_max: u32,
+    /// The share of processor or memory in use, in percent, from which on it is busy.
+    pub busy: u32,
 }
 
 impl NodeTerms {
@@ -104,6 +115,7 @@ impl NodeTerms {
             healthy: policy.heartbeat_healthy,
             stale: policy.heartbeat_stale,
             workspaces_max: policy.workspaces_per_node_max,
+            busy: policy.node_busy_percent,
         }
     }
 }
@@ -117,6 +129,8 @@ pub struct NodeInit {
     pub installation: String,
     /// What it shall be.
     pub spec: NodeSpec,
+    /// Who wanted it.
+    pub origin: NodeOrigin,
     /// How long it may do what.
     pub terms: NodeTerms,
 }

@@ -28,7 +28,8 @@ impl Handler<Ask> for Owner {
         let Ask { task, workspace, step } = message;
         let place = self.nodes.iter().find_map(|(name, held)| {
             let of = held.seats.get(&workspace)?;
-            (of.as_ref() == Some(&task)).then_some((name, held.phase))
+            let phase = held.known_phase()?;
+            (of.as_ref() == Some(&task)).then_some((name, phase))
         });
         if let Some((node, phase)) = place {
             if step < step_of(phase) {

@@ -5,8 +5,8 @@ use sexton_core::{Actor, ActorId, Handler, Message, Refusal, Turn};
 
 use crate::asks::Waits;
 use crate::caller::{self, Caller, Tenure};
-use crate::node::{Node, NodeClass, NodeSpec};
-use crate::placement::{Leave, Place, Wish};
+use crate::node::{Node, NodeClass, NodeOrigin, NodeSpec};
+use crate::placement::{Leave, Place, Vacated, Wish};
 use crate::senders::only_if;
 use crate::task::{TaskEnd, TaskInit, TaskRunner, TaskSpec, TaskTerms};
 use crate::workspace::{Workspace, WorkspaceEnd, WorkspaceSpec};
@@ -151,6 +151,31 @@ pub(super) fn authorize(
     caller::authorize(caller, (&owner, what), turn)
 }
 
+impl Owner {
+    /// Whether he may have one more node of this class.
+    fn check_room_for(&self, class: NodeClass) -> Result<(), Refusal> {
+        let policy = &self.init.policy;
+        let n_managed = self.n_managed();
+        let (n, max, what) = match class {
+            NodeClass::Managed => (n_managed, policy.nodes_per_owner_max, "managed nodes"),
+            NodeClass::UserOwned => {
+                (self.nodes.len() - n_managed, policy.user_nodes_per_owner_max, "nodes of his own")
+            }
+        };
+        if n < usize::try_from(max).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        Err(Refusal::new(format!("{max} {what} are allowed, and exist")))
+    }
+
+    /// The task that a workspace is for, which has a place or waits for one.
+    fn task_of(&self, workspace: &str) -> Option<ActorId> {
+        let seated = self.nodes.values().find_map(|held| held.seats.get(workspace));
+        let waiting = || self.waiting.iter().find(|it| it.workspace == workspace);
+        seated.or_else(|| waiting().map(|it| &it.task)).cloned().flatten()
+    }
+}
+
 impl Handler<RequestNode> for Owner {
     fn handle(&mut self, message: RequestNode, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let RequestNode { caller, name, mut spec } = message;
@@ -160,19 +185,12 @@ impl Handler<RequestNode> for Owner {
             spec.size = size;
         }
         check::<Node>(&name)?;
-        if spec.tenure == Tenure::Managed && spec.class == NodeClass::Managed {
-            if self.nodes.contains_key(&name) {
-                return Err(Refusal::new(format!("node {name} exists already")));
-            }
-            if !self.has_capacity() {
-                let max = self.init.policy.nodes_per_owner_max;
-                return Err(Refusal::new(format!("{max} managed nodes are allowed, and exist")));
-            }
-            self.nodes.insert(name.clone(), Held::new(&spec));
-        } else {
-            self.unlisted += 1;
+        if self.nodes.contains_key(&name) {
+            return Err(Refusal::new(format!("node {name} exists already")));
         }
-        let init = self.node_init(spec, None, turn);
+        self.check_room_for(spec.class)?;
+        self.nodes.insert(name.clone(), Held::new(&spec));
+        let init = self.node_init((spec, NodeOrigin::Asked), None, turn);
         turn.create::<Node>(&name, &init);
         Ok(())
     }
@@ -239,7 +257,12 @@ impl Handler<EndWorkspace> for Owner {
         authorize(&message.caller, "end_workspace", turn)?;
         // Forgotten at once: what still waits on its node must not be placed again after it.
         let node = self.workspaces.remove(&message.name).map(|lying| lying.node);
+        let (task, workspace) = (self.task_of(&message.name), message.name.clone());
         self.leave(&Leave { workspace: message.name, end: message.end }, node, turn);
+        if let Some(task) = task {
+            let vacated = Vacated { workspace, why: "ended".to_owned(), fault: None };
+            turn.send::<TaskRunner, _>(&task, &vacated);
+        }
         Ok(())
     }
 }
@@ -269,7 +292,7 @@ impl Handler<Release> for Owner {
             turn.from().is_some_and(|from| TaskRunner::has_workspace(&from.id, &message.workspace)),
         )?;
         let leave = Leave { workspace: message.workspace, end: WorkspaceEnd::Stop };
-        // Of managed nodes the owner knows better who has a place there.
+        // Of his own nodes the owner knows better who has a place there.
         let node = message.node.filter(|node| !self.nodes.contains_key(node));
         self.leave(&leave, node, turn);
         Ok(())

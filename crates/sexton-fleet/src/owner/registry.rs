@@ -1,4 +1,4 @@
-//! What an owner knows of his managed nodes, and which of them gets the next workspace.
+//! What an owner knows of his nodes, and which of them gets the next workspace.
 //!
 //! In this order: the node that the task already holds; warm nodes, of the exact size first, then
 //! at the place; running nodes that are not busy, the least loaded first; nodes that come. A
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sexton_core::ActorId;
 
 use crate::caller::Tenure;
-use crate::node::{NodeRole, NodeSpec};
+use crate::node::{NodeClass, NodeOrigin, NodeRole, NodeSpec};
 use crate::placement::{Load, Phase, Wish};
 
 /// Whether a node's birth is certain to be in its inbox before anything that is sent to it now.
@@ -24,23 +24,16 @@ pub(super) enum Birth {
     Sent,
 }
 
-/// Who wanted a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Origin {
-    /// Its owner.
-    Asked,
-    /// The fleet, for somebody who needed a place.
-    Made,
-}
-
-/// A managed node.
+/// A node of his.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Held {
+    pub(super) class: NodeClass,
+    pub(super) tenure: Tenure,
     pub(super) size: String,
     pub(super) location: String,
     pub(super) phase: Phase,
     pub(super) birth: Birth,
-    pub(super) origin: Origin,
+    pub(super) origin: NodeOrigin,
     /// How busy it is; `None` until its agent has said so.
     pub(super) load: Option<Load>,
     /// Who has claimed it, and the number that placements for him carry.
@@ -70,20 +63,33 @@ pub(super) struct Want<'a> {
 
 impl Held {
     pub(super) fn new(spec: &NodeSpec) -> Self {
-        let phase = match spec.role {
-            NodeRole::Workspace => Phase::Coming,
-            NodeRole::Deployment => Phase::Closed,
+        let phase = match (spec.role, spec.tenure) {
+            (NodeRole::Workspace, Tenure::Managed) => Phase::Coming,
+            // Such a node says nothing of itself, and nothing is placed there by choice.
+            (NodeRole::Deployment, _) | (NodeRole::Workspace, Tenure::External) => Phase::Closed,
         };
         Self {
+            class: spec.class,
+            tenure: spec.tenure,
             size: spec.size.clone(),
             location: spec.location.clone(),
             phase,
             birth: Birth::Sent,
-            origin: Origin::Asked,
+            origin: NodeOrigin::Asked,
             load: None,
             claim: None,
             seats: BTreeMap::new(),
         }
+    }
+
+    /// Whether the fleet pays for its machine: only so many of them are allowed.
+    pub(super) fn is_managed(&self) -> bool {
+        self.class == NodeClass::Managed
+    }
+
+    /// How far it is, where it says so itself.
+    pub(super) fn known_phase(&self) -> Option<Phase> {
+        (self.tenure == Tenure::Managed).then_some(self.phase)
     }
 
     /// The lease that a task has on it.
@@ -107,7 +113,10 @@ impl Held {
             Phase::Warm => Some((1 + 2 * u8::from(!is_size) + u8::from(!is_there), 0)),
             Phase::Running => Some((5, self.score(want.busy)?)),
             // Waiting for a machine that comes anyway is never later than for one of one's own.
-            Phase::Coming if is_size || want.wish.size.is_none() => Some((6, 0)),
+            // Of a user's own nobody knows whether it ever comes.
+            Phase::Coming if self.is_managed() && (is_size || want.wish.size.is_none()) => {
+                Some((6, 0))
+            }
             Phase::Coming | Phase::Closed => None,
         }
     }
@@ -115,8 +124,8 @@ impl Held {
     /// How busy it is, in thousandths: `0.4 cpu + 0.6 memory`; `None` is too busy.
     fn score(&self, busy: u32) -> Option<u32> {
         let Some(load) = self.load else { return Some(1_000) };
-        let (cpu, memory) = (u32::from(load.cpu), u32::from(load.memory));
-        (cpu < busy && memory < busy).then_some(4 * cpu + 6 * memory)
+        let score = 4 * u32::from(load.cpu) + 6 * u32::from(load.memory);
+        (!load.is_busy(busy)).then_some(score)
     }
 }
 
@@ -159,8 +168,14 @@ mod tests {
     fn held(size: &str, phase: Phase, seats: usize) -> Held {
         let seats = (0..seats).map(|n| (format!("w{n}"), None)).collect();
         let (size, location) = (size.to_owned(), "fsn1".to_owned());
-        let (birth, origin) = (Birth::Sent, Origin::Asked);
-        Held { size, location, phase, birth, origin, load: None, claim: None, seats }
+        let spec = NodeSpec {
+            tenure: Tenure::Managed,
+            class: NodeClass::Managed,
+            role: NodeRole::Workspace,
+            size,
+            location,
+        };
+        Held { phase, seats, ..Held::new(&spec) }
     }
 
     fn loaded(cpu: u8, memory: u8) -> Held {

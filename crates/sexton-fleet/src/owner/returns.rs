@@ -44,3 +44,29 @@ impl Handler<Returned> for Owner {
         Ok(())
     }
 }
+
+/// From a node to its owner: a workspace of no task gave up its place, and lies there still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseated {
+    /// The node.
+    pub node: String,
+    /// The workspace.
+    pub workspace: String,
+}
+
+impl Message for Unseated {
+    const NAME: &'static str = "unseated";
+    type Reply = ();
+}
+
+impl Handler<Unseated> for Owner {
+    /// It counts no more, and can still be ended by its name.
+    fn handle(&mut self, message: Unseated, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        only_if(is_from::<Node, _>(&message.node, turn))?;
+        if let Some(held) = self.nodes.get_mut(&message.node) {
+            held.seats.remove(&message.workspace);
+            self.serve(turn);
+        }
+        Ok(())
+    }
+}

@@ -124,6 +124,7 @@ fn to_owners() -> Vec<Said> {
         told::<Owner, _>(|| Release { workspace: text(), node: None }),
         told::<Owner, _>(|| Forward { node: text(), place: place("w9", None, None) }),
         told::<Owner, _>(|| Returned { node: text(), workspace: text(), tenure: Tenure::Managed }),
+        told::<Owner, _>(|| Unseated { node: text(), workspace: text() }),
         said::<Owner, _>(|caller| CreateTown { caller, name: "t".to_owned() }),
         said::<Owner, _>(|caller| EndTown { caller, name: "t".to_owned(), why: text() }),
         said::<Owner, _>(move |caller| CreateSandbox {
@@ -182,7 +183,11 @@ fn to_nodes() -> Vec<Said> {
         said::<Node, _>(|caller| Drain { caller }),
         said::<Node, _>(|caller| MarkIdle { caller }),
         told::<Node, _>(|| Return { workspace: "w".to_owned(), tenure: Tenure::Managed }),
-        told::<Node, _>(|| WorkspaceUse { workspace: "w".to_owned(), is_busy: true }),
+        told::<Node, _>(|| WorkspaceUse {
+            workspace: "w".to_owned(),
+            is_busy: true,
+            at: Timestamp::ZERO,
+        }),
         said::<Node, _>(|caller| Attach { caller, holding: Holding::Dns { name: text() } }),
         told::<Node, _>(|| Outdated { required: text() }),
         said::<Node, _>(|caller| EndNode { caller, name: "n".to_owned(), why: text() }),
@@ -202,6 +207,7 @@ fn to_workspaces_and_sessions() -> Vec<Said> {
         told::<Workspace, _>(expire),
         told::<Workspace, _>(|| Orphaned { task: id("task/t"), why: text() }),
         told::<Workspace, _>(|| Made { epoch: 1, run: 1 }),
+        told::<Workspace, _>(|| Broken { epoch: 1, class: text() }),
         told::<Workspace, _>(|| Seated),
         told::<Workspace, _>(|| NotSeated { why: text() }),
         said::<Workspace, _>(|caller| Restart { caller }),

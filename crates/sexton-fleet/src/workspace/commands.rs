@@ -81,6 +81,15 @@ message! {
     }
 }
 message! {
+    /// From the machine's agent: it is of no use any more, whatever it was.
+    Broken = "broken" {
+        /// The workspace's incarnation.
+        epoch: u32,
+        /// The class of what went wrong.
+        class: String,
+    }
+}
+message! {
     /// From its node: there is no place for it.
     NotSeated = "not_seated" {
         /// Why.
@@ -129,12 +138,29 @@ impl Workspace {
         }
     }
 
+    /// A touch that the node was not told of, and when it is.
+    pub(super) fn untold(&self) -> Option<Timestamp> {
+        let is_untold = self.touched_at.is_some_and(|at| at > self.told_at);
+        is_untold.then(|| self.told_at + self.init.terms.use_every)
+    }
+
+    /// The last touch, which came too soon after the one before it to be told at once.
+    pub(super) fn tell_last_use(&mut self, turn: &mut Turn<Self>) {
+        if let Some(at) = self.touched_at {
+            self.tell_use_at(at, turn);
+        }
+    }
+
     /// The node judges its age by this.
     pub(super) fn tell_use(&mut self, turn: &mut Turn<Self>) {
+        self.tell_use_at(turn.now(), turn);
+    }
+
+    fn tell_use_at(&mut self, at: Timestamp, turn: &mut Turn<Self>) {
         self.told_at = turn.now();
         let (workspace, is_busy) = (turn.id().name().to_owned(), self.is_busy());
         let node = self.init.node.id.clone();
-        turn.send::<Node, _>(&node, &WorkspaceUse { workspace, is_busy });
+        turn.send::<Node, _>(&node, &WorkspaceUse { workspace, is_busy, at });
     }
 
     /// Whether it is active for a task, and nobody else is attached.
@@ -218,6 +244,31 @@ impl Handler<Made> for Workspace {
             self.created(message.run, turn);
         } else {
             turn.event("late", format!("made, of epoch {}", message.epoch));
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Broken> for Workspace {
+    /// Whoever wants it back gets it back: what he asked for stays asked.
+    fn handle(&mut self, message: Broken, turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        let Broken { epoch, class } = message;
+        let is_known = self.status == WorkspaceStatus::Error;
+        if is_known || !due::is_current(epoch, turn.me()) {
+            let status = self.status.name();
+            turn.event("late", format!("broken ({class}) of epoch {epoch}, now {status}"));
+            return Ok(());
+        }
+        if self.init.tenure == Tenure::External {
+            // Whoever ends it himself decides what becomes of it.
+            turn.event("broken", class);
+            return Ok(());
+        }
+        let (returning, is_stopping) = (self.returning, self.status == WorkspaceStatus::Stopping);
+        self.fail(&format!("failed: {class}"), turn);
+        self.returning = returning;
+        if is_stopping {
+            self.come_back(turn);
         }
         Ok(())
     }

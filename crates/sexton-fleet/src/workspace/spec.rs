@@ -165,6 +165,8 @@ pub enum WorkspaceDue {
     Sleeping,
     /// Its node did not say whether it has a place for it.
     Returning,
+    /// Its node is to be told of the last touch.
+    Use,
 }
 
 impl WorkspaceDue {
@@ -178,6 +180,7 @@ impl WorkspaceDue {
             Self::Error => "error",
             Self::Sleeping => "sleeping",
             Self::Returning => "returning",
+            Self::Use => "use",
         }
     }
 }
