@@ -279,7 +279,7 @@ impl Catalogs {
             None if self.by_provider.len() == 1 => self.by_provider.values().next()?,
             None => return None,
         };
-        catalog.get(location, size)
+        catalog.find(location, size)
     }
 }
 

@@ -9,7 +9,7 @@
 //! halt is over when nobody runs, and not when a flag says that somebody was asked; and one that
 //! begins to run although the account is halted makes it halting again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,7 @@ credit_message! {
     }
 }
 credit_message! {
-    /// From a sandbox: what it used. Its name and number are the event's id.
+    /// From a sandbox: what it used. Its life and the number are the event's id.
     Debit = "debit" {
         /// The sandbox.
         sandbox: String,
@@ -136,12 +136,42 @@ credit_message! {
 
 /// A sandbox of the owner, from its birth to its tombstone.
 ///
-/// The last number is all that has to be remembered of a sandbox's debits, however many there
-/// were: they are numbered without gaps and arrive in order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Debits are told apart by the sandbox's life and their number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Standing {
     is_running: bool,
-    last_debit: u64,
+    /// By life of the name.
+    debits: BTreeMap<u32, Debited>,
+}
+
+/// Which debits of a life were taken: all up to one, and some beyond it.
+///
+/// They are numbered without gaps and nearly always arrive in order, so this is one number; what
+/// overtook another is remembered until that has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Debited {
+    all_up_to: u64,
+    beyond: BTreeSet<u64>,
+}
+
+/// The most debits that are remembered as having overtaken another. Chosen: mail overtakes mail by
+/// a few. One that is later than so many others is taken for one that came before.
+const BEYOND_MAX: usize = 100;
+
+impl Debited {
+    /// Whether it was not taken before.
+    fn take(&mut self, number: u64) -> bool {
+        if number <= self.all_up_to || !self.beyond.insert(number) {
+            return false;
+        }
+        if self.beyond.len() > BEYOND_MAX {
+            self.all_up_to = self.beyond.first().map_or(self.all_up_to, |first| first - 1);
+        }
+        while self.beyond.remove(&(self.all_up_to + 1)) {
+            self.all_up_to += 1;
+        }
+        true
+    }
 }
 
 /// The most gifts that an account knows by their names. Chosen: whoever repeats one does so at once,
@@ -346,17 +376,17 @@ impl Handler<Metered> for CreditAccount {
 }
 
 impl Handler<Debit> for CreditAccount {
-    /// A number that is not newer than the last one of its sandbox was debited before.
+    /// Each counts once, in whatever order they come.
     fn handle(&mut self, message: Debit, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         only_if(is_from::<Sandbox, _>(&message.sandbox, turn))?;
         let Debit { sandbox, number, units } = message;
         let Some(standing) = self.sandboxes.get_mut(&sandbox) else {
             return Err(Refusal::new(format!("sandbox {sandbox} is not on this account")));
         };
-        if number <= standing.last_debit {
+        let life = turn.from().map_or(0, |from| from.incarnation);
+        if !standing.debits.entry(life).or_default().take(number) {
             return Ok(());
         }
-        standing.last_debit = number;
         self.used_units = self.used_units.saturating_add(units);
         if self.plan == Plan::Free {
             self.units = self.units.saturating_sub(units);

@@ -75,8 +75,9 @@ pub use reaper::{
 };
 pub use sandbox::{
     Depth, Exited, Halt, Interval, Migrated, MigrationFailed, Resume, Sandbox, SandboxDue,
-    SandboxEffect, SandboxIndex, SandboxInit, SandboxSpec, SandboxStart, SandboxStatus,
-    SandboxStopped, SandboxTerms, Scaled, Seen, TurnedAway, UNITS_PER_CENT, WorkerLost,
+    SandboxEffect, SandboxExit, SandboxIndex, SandboxInit, SandboxSpec, SandboxStart,
+    SandboxStatus, SandboxStopped, SandboxTerms, Scaled, Seen, TurnedAway, UNITS_PER_CENT,
+    WorkerLost,
 };
 pub use session::{
     Lose, Session, SessionAnswer, SessionDue, SessionEffect, SessionInit, SessionProgress,

@@ -5,7 +5,7 @@
 //! the variable; nothing is silently replaced. Actors never look here: what they need is handed
 //! down to them when they are created, and lies in their state.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,8 @@ macro_rules! policy {
                     .to_vec()
             }
 
-            /// The defaults with what `lookup` knows of them in place.
+            /// The defaults with what `lookup` knows of them in place. What is not UTF-8 it hands
+            /// over with the replacement character in it, and is told so.
             ///
             /// # Errors
             ///
@@ -90,7 +91,25 @@ macro_rules! policy {
                     count(text, [$c_min, $c_max])
                 })? { policy.$c = set; } )*
                 $( if let Some(set) = set(&lookup, stringify!($t), word)? { policy.$t = set; } )*
+                policy.check_pairs()?;
                 Ok(policy)
+            }
+
+            /// Whether every value is within its range, also one that was set in code.
+            ///
+            /// # Errors
+            ///
+            /// [`PolicyError`] names the first that is not.
+            pub fn check(&self) -> Result<(), PolicyError> {
+                $( within((stringify!($d), &Shown(self.$d)), [
+                    &Shown(Duration::from_secs($d_min)), &Shown(Duration::from_secs($d_max)),
+                ])?; )*
+                $( within((stringify!($c), &self.$c), [&$c_min, &$c_max])?; )*
+                $( if let Err(why) = word(&self.$t) {
+                    let (variable, value) = (variable(stringify!($t)), self.$t.clone());
+                    return Err(PolicyError { variable, value, why });
+                } )*
+                self.check_pairs()
             }
         }
     };
@@ -317,6 +336,55 @@ policy! {
     }
 }
 
+impl Policy {
+    /// What must not be less than something else.
+    fn check_pairs(&self) -> Result<(), PolicyError> {
+        let pairs = [
+            ("heartbeat_healthy", self.heartbeat_healthy, "heartbeat_stale", self.heartbeat_stale),
+            (
+                "task_poll_capacity",
+                self.task_poll_capacity,
+                "task_poll_capacity_max",
+                self.task_poll_capacity_max,
+            ),
+            (
+                "task_poll_workspace_dispatch",
+                self.task_poll_workspace_dispatch,
+                "task_poll_workspace_dispatch_max",
+                self.task_poll_workspace_dispatch_max,
+            ),
+            ("task_retry_base", self.task_retry_base, "task_retry_cap", self.task_retry_cap),
+        ];
+        for (less, least, more, value) in pairs {
+            if value < least {
+                let why = format!("less than {}, which is {}", variable(less), Shown(least));
+                let (variable, value) = (variable(more), Shown(value).to_string());
+                return Err(PolicyError { variable, value, why });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A duration as it is written in the environment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown(Duration);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs_f64())
+    }
+}
+
+fn within<T: PartialOrd + fmt::Display>(of: (&str, &T), range: [&T; 2]) -> Result<(), PolicyError> {
+    let ((field, value), [min, max]) = (of, range);
+    if value >= min && value <= max {
+        return Ok(());
+    }
+    let why = format!("out of range: {min} to {max} are allowed");
+    Err(PolicyError { variable: variable(field), value: value.to_string(), why })
+}
+
 fn variable(field: &str) -> String {
     format!("SEXTON_{}", field.to_ascii_uppercase())
 }
@@ -328,6 +396,9 @@ fn set<T>(
 ) -> Result<Option<T>, PolicyError> {
     let variable = variable(field);
     let Some(value) = lookup(&variable) else { return Ok(None) };
+    if value.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(PolicyError { variable, value, why: "not UTF-8".to_owned() });
+    }
     match parse(value.trim()) {
         Ok(set) => Ok(Some(set)),
         Err(why) => Err(PolicyError { variable, value, why }),

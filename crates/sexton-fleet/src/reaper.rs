@@ -5,7 +5,10 @@
 //! Keeps G12: a listing that failed or is not complete leads to no delete.
 
 use serde::{Deserialize, Serialize};
-use sexton_core::{Actor, ActorRef, Handler, Handlers, Message, Outcome, Refusal, Row, Turn};
+use sexton_core::{
+    Actor, ActorRef, Handler, Handlers, Message, Outcome, Refusal, Row, Timestamp, Turn,
+};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::policy::Policy;
@@ -29,13 +32,15 @@ pub struct ReaperInit {
     pub age: Duration,
     /// The most machines that one scan deletes.
     pub orphans_max: u32,
+    /// How long a machine is passed over whose deletion failed.
+    pub back_off: Duration,
 }
 
 impl ReaperInit {
     /// What a policy says.
     pub fn of(installation: uuid::Uuid, policy: &Policy) -> Self {
         let (age, orphans_max) = (policy.provider_orphan_age, policy.sweep_orphans_max);
-        Self { installation, age, orphans_max }
+        Self { installation, age, orphans_max, back_off: policy.sweep_back_off }
     }
 }
 
@@ -76,7 +81,8 @@ pub enum ReaperEffect {
         /// How old a machine must be.
         age: Duration,
     },
-    /// Delete this machine, if it is still an orphan.
+    /// Delete this machine, if it is still an orphan. A failure is answered for good, and never
+    /// as transient: a later scan finds it again, and nothing is scanned behind one that waits.
     DeleteOrphan {
         /// Which.
         orphan: Orphan,
@@ -103,7 +109,13 @@ pub struct Reaper {
     status: ReaperStatus,
     scans: u64,
     deleted: u64,
+    /// Whose deletion failed, and when: they stand behind the others for a while.
+    failed: BTreeMap<String, Timestamp>,
 }
+
+/// The most failed deletions that are remembered. Chosen: far more than there are, and a state of
+/// a few kilobytes. Of more, those that failed longest ago are forgotten.
+const FAILED_MAX: usize = 200;
 
 impl Reaper {
     fn found(&mut self, found: Found, turn: &mut Turn<Self>) {
@@ -114,11 +126,29 @@ impl Reaper {
         }
         let max = usize::try_from(self.init.orphans_max).unwrap_or(usize::MAX);
         let n_found = found.orphans.len();
-        for orphan in found.orphans.into_iter().take(max) {
+        let (now, back_off) = (turn.now(), self.init.back_off);
+        self.failed.retain(|_, at| *at + back_off > now);
+        let orphans = found.orphans.into_iter();
+        let orphans = orphans.filter(|orphan| !self.failed.contains_key(&orphan.machine));
+        let orphans: Vec<Orphan> = orphans.take(max).collect();
+        let n_asked = orphans.len();
+        for orphan in orphans {
             let installation = self.init.installation.to_string();
             turn.effect(&ReaperEffect::DeleteOrphan { orphan, installation });
         }
-        turn.event("scan", format!("found {n_found}, asked {}", n_found.min(max)));
+        turn.event("scan", format!("found {n_found}, asked {n_asked}"));
+    }
+}
+
+impl Reaper {
+    fn remember(&mut self, machine: &str, now: Timestamp) {
+        self.failed.insert(machine.to_owned(), now);
+        if self.failed.len() > FAILED_MAX {
+            let oldest = self.failed.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(machine, _)| machine.clone()) {
+                self.failed.remove(&oldest);
+            }
+        }
     }
 }
 
@@ -131,7 +161,7 @@ impl Actor for Reaper {
     type Answer = ReaperAnswer;
 
     fn create(init: Self::Init, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        Ok(Self { init, status: ReaperStatus::Idle, scans: 0, deleted: 0 })
+        Ok(Self { init, status: ReaperStatus::Idle, scans: 0, deleted: 0, failed: BTreeMap::new() })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -167,6 +197,7 @@ impl Actor for Reaper {
             }
             (ReaperEffect::DeleteOrphan { orphan, .. }, Outcome::Failed(failure)) => {
                 turn.event("orphan_kept", format!("{}: {}", orphan.machine, failure.class));
+                self.remember(&orphan.machine, turn.now());
             }
             (_, Outcome::Done(_)) => {}
         }

@@ -1,10 +1,9 @@
 //! A sandbox: billed by the millisecond while it runs, and ended exactly once.
 //!
 //! ```text
-//! pooled <-> reserved --> pending --> running <--> hibernated      any of these --> stopped
-//!                           |            ^                        all from pending --> error
-//!                           v            |
-//!                         failed         +-------> migrating
+//! pooled <-> reserved --> pending --> running <--> hibernated      any of these
+//!                                        ^                         --> stopped | error | failed
+//!                                        +-------> migrating
 //! ```
 //!
 //! Everything that must go with a status (the meter, what the account and the worker are told,
@@ -37,7 +36,7 @@ use crate::owner::{
 use crate::sweeps::Bereaved;
 use crate::worker::{Arrive, Depart, Worker};
 
-pub use self::commands::{Exited, Scaled, TurnedAway, WorkerLost};
+pub use self::commands::{Exited, SandboxExit, Scaled, TurnedAway, WorkerLost};
 pub use self::hibernation::{Halt, Resume};
 pub use self::index::{SandboxIndex, Seen};
 pub use self::meter::{Interval, UNITS_PER_CENT};
@@ -53,22 +52,22 @@ sexton_core::lifecycle! {
     /// What a sandbox can be.
     pub enum SandboxStatus {
         /// It is kept ready for whoever may need one.
-        Pooled = "pooled" [] => [Reserved, Stopped],
+        Pooled = "pooled" [] => [Reserved, Stopped, Error, Failed],
         /// It is kept for one holder.
-        Reserved = "reserved" [] => [Pooled, Pending, Stopped],
+        Reserved = "reserved" [] => [Pooled, Pending, Stopped, Error, Failed],
         /// It is being started.
         Pending = "pending" [holds] => [Running, Stopped, Error, Failed],
         /// It runs.
-        Running = "running" [holds billable] => [Hibernated, Migrating, Stopped, Error],
+        Running = "running" [holds billable] => [Hibernated, Migrating, Stopped, Error, Failed],
         /// Nothing of it runs, and it can be woken.
-        Hibernated = "hibernated" [holds] => [Running, Stopped, Error],
+        Hibernated = "hibernated" [holds] => [Running, Stopped, Error, Failed],
         /// It runs, and is being copied to another worker.
-        Migrating = "migrating" [holds billable] => [Running, Stopped, Error],
+        Migrating = "migrating" [holds billable] => [Running, Stopped, Error, Failed],
         /// It was ended.
         Stopped = "stopped" [terminal] => [],
         /// It was lost.
         Error = "error" [terminal] => [],
-        /// It never ran.
+        /// It could not be started, or ended by a fault of its own.
         Failed = "failed" [terminal] => [],
     }
 }

@@ -56,6 +56,20 @@ fn without_a_provider_the_only_list_counts_and_two_are_none() {
 }
 
 #[test]
+fn a_list_without_locations_is_found_at_every_location() {
+    let row = format!("{HEADER}a1.medium,1,2048,arm64,,,,500,8,940m,1392Mi,0.025500\n");
+    let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+    std::fs::write(file.path(), row).unwrap();
+    let mut catalogs = Catalogs::default();
+    catalogs.by_provider.insert("aws".to_owned(), Catalog::load(file.path()).unwrap());
+    for provider in [None, Some("aws")] {
+        let found = catalogs.get(provider, "eu-west-1", "a1.medium");
+        assert_eq!(describe("Small", found), "a1.medium · 1 vCPU, 2 GB RAM · $0.0255/h");
+    }
+    assert!(catalogs.get(None, "eu-west-1", "a2.medium").is_none());
+}
+
+#[test]
 fn mistakes_name_the_file_and_the_place() {
     let bad = HETZNER.replace("0.0105000000", "cheap");
     let error = Catalog::from_hetzner("list.json", &bad).unwrap_err().to_string();

@@ -13,8 +13,9 @@ use crate::owner::{
 };
 use crate::policy::Policy;
 use crate::sandbox::{
-    Depth, Exited, Halt, Migrated, MigrationFailed, Resume, Sandbox, SandboxEffect, SandboxInit,
-    SandboxSpec, SandboxStart, SandboxTerms, Scaled, TurnedAway, UNITS_PER_CENT, WorkerLost,
+    Depth, Exited, Halt, Migrated, MigrationFailed, Resume, Sandbox, SandboxEffect, SandboxExit,
+    SandboxInit, SandboxSpec, SandboxStart, SandboxTerms, Scaled, TurnedAway, UNITS_PER_CENT,
+    WorkerLost,
 };
 use crate::sweeps;
 use crate::worker::{
@@ -111,7 +112,11 @@ fn sandbox_commands(model: Model<Sandbox>) -> Model<Sandbox> {
 fn sandbox_callbacks(model: Model<Sandbox>) -> Model<Sandbox> {
     let why = || "the model says so".to_owned();
     let model = model
-        .message::<Exited>(|seen| vec![Exited { epoch: seen.epoch() }])
+        .message::<Exited>(move |seen| {
+            let (class, lost) = ("oom".to_owned(), SandboxExit::Lost { why: why() });
+            let ends = [SandboxExit::Done, SandboxExit::Failed { class }, lost];
+            ends.map(|end| Exited { epoch: seen.epoch(), end }).into()
+        })
         .message::<Scaled>(|seen| vec![Scaled { epoch: seen.epoch(), scale: 1 }])
         .message::<Migrated>(|seen| vec![Migrated { epoch: seen.epoch(), migration: 1 }])
         .message::<MigrationFailed>(|seen| {

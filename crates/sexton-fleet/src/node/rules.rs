@@ -87,6 +87,11 @@ impl Node {
             && spec.role == NodeRole::Workspace
     }
 
+    /// Whether its machine is the fleet's to delete.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.init.spec.class == NodeClass::Managed
+    }
+
     pub(super) fn dues(&self) -> Vec<(Timestamp, NodeDue)> {
         let (spec, terms) = (&self.init.spec, &self.init.terms);
         if spec.tenure == Tenure::External || spec.class == NodeClass::UserOwned {

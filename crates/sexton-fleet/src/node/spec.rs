@@ -139,6 +139,10 @@ pub struct NodeInit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeEffect {
     /// Make the machine, or find the one that this life has already.
+    ///
+    /// A failure that the provider names is answered for good, with the name of its
+    /// [`Fault`](crate::Fault) as class, also one that may work later: whoever needs the machine
+    /// tries again himself, elsewhere or smaller. Transient is only what nobody answered at all.
     Create {
         /// The installation's label.
         installation: String,

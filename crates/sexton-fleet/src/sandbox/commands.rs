@@ -31,7 +31,26 @@ said! {
     Exited = "exited" {
         /// The sandbox's incarnation.
         epoch: u32,
+        /// How.
+        end: SandboxExit,
     }
+}
+
+/// How something ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SandboxExit {
+    /// It did what it was for. While it hibernates its host ends it: that is no end.
+    Done,
+    /// It failed, or what is kept of it is of no use.
+    Failed {
+        /// The class of the failure.
+        class: String,
+    },
+    /// Its host has lost it: nothing of it is there.
+    Lost {
+        /// Why.
+        why: String,
+    },
 }
 said! {
     /// A callback: its host gave it another scale.
@@ -149,15 +168,24 @@ impl Handler<Scaled> for Sandbox {
 }
 
 impl Handler<Exited> for Sandbox {
-    /// While it hibernates its host ends it: that is no end.
+    /// The first end is the end.
     fn handle(&mut self, message: Exited, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         if !Self::is_current(message.epoch, "exited", turn) {
             return Ok(());
         }
-        if self.status.is_billable() && self.course == Course::Steady {
-            self.end(SandboxStatus::Stopped, "exited", turn);
-        } else {
-            turn.event("late", format!("exited, and it is {}", self.status.name()));
+        let is_open = !self.status.is_terminal();
+        let is_steady = self.status.is_billable() && self.course == Course::Steady;
+        match message.end {
+            SandboxExit::Done if is_steady => self.end(SandboxStatus::Stopped, "exited", turn),
+            SandboxExit::Failed { class } if is_open => {
+                self.end(SandboxStatus::Failed, &format!("failed: {class}"), turn);
+            }
+            SandboxExit::Lost { why } if is_open => {
+                self.end(SandboxStatus::Error, &format!("lost: {why}"), turn);
+            }
+            SandboxExit::Done | SandboxExit::Failed { .. } | SandboxExit::Lost { .. } => {
+                turn.event("late", format!("exited, and it is {}", self.status.name()));
+            }
         }
         Ok(())
     }

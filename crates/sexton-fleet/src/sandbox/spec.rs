@@ -141,14 +141,16 @@ pub enum SandboxEffect {
         checkpoint: u64,
     },
     /// Begin to copy it to another worker; done when that has begun. Its completion is called
-    /// back as [`Migrated`](super::Migrated).
+    /// back as [`Migrated`](super::Migrated). A worker that cannot be reached is answered for
+    /// good: the sandbox stays where it is, and whoever stops it meanwhile must not wait for that.
     Migrate {
         /// The migration's number.
         migration: u64,
         /// Where to.
         to: String,
     },
-    /// Let the copy of a migration take over, and end what it was copied from.
+    /// Let the copy of a migration take over, and end what it was copied from. As with
+    /// [`Migrate`](Self::Migrate), a worker that cannot be reached is answered for good.
     CutOver {
         /// The migration's number.
         migration: u64,

@@ -151,6 +151,7 @@ impl SimCloud {
                     let is_there = self.world.instances.get(me).is_some_and(|it| it.worker == *to);
                     return if is_there { Ok(Vec::new()) } else { Err(permanent("no such copy")) };
                 }
+                self.reach_at_once(to)?;
                 let instance = SimInstance { worker: to.clone() };
                 Ok(vec![Record::Copy(of, None), Record::Instance(me.clone(), Some(instance))])
             }
@@ -174,6 +175,14 @@ impl SimCloud {
             }
             Some(HostState::Gone) | None => Err(permanent("there is no such host")),
         }
+    }
+
+    /// The same, of what nobody is to wait for: a host that is silent is an answer.
+    fn reach_at_once(&self, worker: &str) -> Result<(), Answer> {
+        self.reach(worker).map_err(|answer| match answer {
+            Answer::Transient(failure) => Answer::Permanent(failure),
+            other => other,
+        })
     }
 
     /// It runs there; if it runs already, it is that.
@@ -224,7 +233,7 @@ impl SimCloud {
         if self.world.copies.contains_key(&of) {
             return Ok(Vec::new());
         }
-        self.reach(to)?;
+        self.reach_at_once(to)?;
         if !self.world.instances.contains_key(me) {
             return Err(permanent("nothing runs that could be copied"));
         }

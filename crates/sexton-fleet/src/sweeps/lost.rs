@@ -16,10 +16,10 @@ use crate::agent::Agent;
 use crate::container::Container;
 use crate::credit::CreditAccount;
 use crate::identity::AgentIdentity;
-use crate::node::Node;
+use crate::node::{Node, NodeClass};
 use crate::policy::Policy;
 use crate::sandbox::Sandbox;
-use crate::senders::only_from_sweeps;
+use crate::senders::{only_from_sweeps, only_if};
 use crate::session::Session;
 use crate::task::TaskRunner;
 use crate::town::Town;
@@ -49,6 +49,20 @@ fn ask<A: Handler<Bereaved>>(row: &RowView, message: &Bereaved) -> Result<Letter
     Ok(Letter { incarnation: Some(row.record.incarnation), ..letter })
 }
 
+/// Whether it goes with its parent.
+trait Follower {
+    fn may_follow(&self) -> bool {
+        true
+    }
+}
+
+impl Follower for Node {
+    /// A user's own machine is given up by him alone.
+    fn may_follow(&self) -> bool {
+        self.is_ours()
+    }
+}
+
 macro_rules! followers {
     ($($kind:ty),* $(,)?) => {
         $(
@@ -59,6 +73,7 @@ macro_rules! followers {
                     turn: &mut Turn<Self>,
                 ) -> Result<(), Refusal> {
                     only_from_sweeps(turn)?;
+                    only_if(self.may_follow())?;
                     if turn.parent() != Some(&message.parent) {
                         return Err(Refusal::new(format!("{} is not its parent", message.parent)));
                     }
@@ -89,6 +104,16 @@ followers!(
     Sandbox,
     CreditAccount,
 );
+
+impl Follower for Workspace {}
+impl Follower for Session {}
+impl Follower for TaskRunner {}
+impl Follower for Town {}
+impl Follower for Container {}
+impl Follower for Agent {}
+impl Follower for AgentIdentity {}
+impl Follower for Sandbox {}
+impl Follower for CreditAccount {}
 
 /// Selects living actors whose parent's life is over.
 pub(super) struct LostActors {
@@ -139,6 +164,9 @@ impl Sweep for LostActors {
 
     fn select(&self, row: &RowView, look: &Look<'_>) -> Result<Option<String>, Error> {
         let Some(parent) = &row.record.parent else { return Ok(None) };
+        if row.record.text("class") == Some(NodeClass::UserOwned.name()) {
+            return Ok(None);
+        }
         // Keeps G12: that nothing is known of a parent is not taken for its end.
         let is_over = match look.entry(&parent.id)? {
             Some(Entry::Tombstone(tombstone)) => tombstone.incarnation >= parent.incarnation,

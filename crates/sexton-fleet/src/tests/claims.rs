@@ -9,8 +9,8 @@ use crate::{Caller, Claim, Drain, Expire, MarkIdle, Node, Unclaim};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way, id};
 use super::stage::{
-    NOBODY, create, dead_letters, destroy, place, running_node, running_workspace, until_warm_ends,
-    warm_node,
+    NOBODY, create, dead_letters, destroy, made_workspace, place, running_node, running_workspace,
+    until_warm_ends, warm_node,
 };
 
 fn claim(fleet: &mut Fleet, by: &str) -> Result<u64, sexton_core::Error> {
@@ -140,15 +140,43 @@ fn a_claim_and_the_end_of_the_warm_period_never_both_win() {
 #[test]
 fn a_claim_that_is_never_given_back_ends_with_the_nodes_lifetime() {
     every_way(|fleet| {
-        running_node(fleet, "n");
-        fleet.call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/a") }).unwrap();
+        made_workspace(fleet);
+        destroy(fleet, "w");
+        fleet.run(MINUTE);
+        fleet.call::<Node, _>("node/ada~n1", Claim { caller: ada(), by: id("task/a") }).unwrap();
         fleet.run(3 * HOUR);
-        assert_eq!(fleet.status("node/n"), "running");
-        fleet.run(HOUR + 5 * MINUTE);
-        fleet.run(30 * MINUTE);
-        assert_eq!(fleet.why("node/n"), "lifetime over");
+        assert_eq!(fleet.status("node/ada~n1"), "running");
+        fleet.run(HOUR + 30 * MINUTE);
+        assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
         fleet.assert_nothing_left();
     });
+}
+
+#[test]
+fn a_claim_that_nobody_uses_is_over_after_four_hours_and_its_node_goes_on() {
+    every_way(|fleet| {
+        running_node(fleet, "n");
+        claim(fleet, "task/a").unwrap();
+        fleet.run(4 * HOUR - MINUTE);
+        assert_eq!(fleet.status("node/n"), "running");
+        assert!(!fleet.has_fact("node/n", "claim_over"));
+        fleet.run(40 * MINUTE);
+        assert!(fleet.has_fact("node/n", "claim_over"));
+        fleet.run(2 * HOUR);
+        assert_eq!(fleet.why("node/n"), "warm period over", "nobody used it after that");
+        fleet.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_node_that_its_owner_asked_for_has_no_lifetime() {
+    let mut fleet = Fleet::new();
+    warm_node(&mut fleet);
+    for _ in 0..120 {
+        fleet.run(15 * MINUTE);
+        fleet.call::<Node, _>("node/n", MarkIdle { caller: ada() }).unwrap();
+    }
+    assert_eq!(fleet.status("node/n"), "warm", "after thirty hours");
 }
 
 #[test]
@@ -163,4 +191,21 @@ fn a_draining_node_takes_nothing_and_only_its_owner_drains_it() {
     assert_eq!(fleet.status("workspace/w"), "none");
     assert!(fleet.has_fact("owner/ada", "not_placed"));
     claim(&mut fleet, "task/a").unwrap_err();
+}
+
+#[test]
+fn a_draining_node_whose_last_workspace_leaves_is_warm_and_takes_nothing() {
+    every_way(|fleet| {
+        running_workspace(fleet);
+        fleet.call::<Node, _>("node/n", Drain { caller: ada() }).unwrap();
+        destroy(fleet, "w");
+        fleet.run(MINUTE);
+        assert_eq!(fleet.status("node/n"), "warm");
+        create(fleet, "v", "n");
+        fleet.run(MINUTE);
+        assert_eq!(fleet.status("workspace/v"), "none");
+        fleet.run(2 * HOUR);
+        assert_eq!(fleet.why("node/n"), "warm period over");
+        fleet.assert_nothing_left();
+    });
 }

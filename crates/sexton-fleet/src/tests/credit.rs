@@ -7,8 +7,8 @@ use sexton_core::{Actor, query};
 use crate::policy::Policy;
 use crate::sim_cloud::HostState;
 use crate::{
-    AddCredit, Caller, CreditAccount, Debit, Halt, Metered, Plan, Sandbox, ScaleSandbox, SetPlan,
-    UNITS_PER_CENT, WakeSandbox,
+    AddCredit, Caller, CreditAccount, Debit, Halt, Metered, Owner, Plan, Sandbox, ScaleSandbox,
+    SetPlan, UNITS_PER_CENT, WakeSandbox,
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way, id};
@@ -90,6 +90,37 @@ fn a_debit_that_comes_again_is_debited_once() {
     fleet.run(2 * HOUR);
     debit(&mut fleet, 3, 100).unwrap_err();
     assert_eq!(cents(&fleet), 470, "it is gone, and is not debited any more");
+}
+
+#[test]
+fn debits_that_overtake_each_other_count_once_each() {
+    let mut fleet = Fleet::with(policy(500, 0), None);
+    running(&mut fleet, "s");
+    for number in [3, 1, 3, 5, 2, 2, 1, 4, 5] {
+        debit(&mut fleet, number, 10).unwrap();
+    }
+    assert_eq!(cents(&fleet), 450);
+    // One that never comes holds up nothing.
+    for number in (7..200).chain(7..200) {
+        debit(&mut fleet, number, 1).unwrap();
+    }
+    assert_eq!(cents(&fleet), 450 - 193);
+}
+
+#[test]
+fn only_an_operator_adds_credit_and_sets_the_plan() {
+    let mut fleet = Fleet::new();
+    running(&mut fleet, "s");
+    let add = |caller| AddCredit { caller, gift: "g".to_owned(), cents: 9 };
+    let pro = |caller| SetPlan { caller, plan: Plan::Pro };
+    fleet.call::<Owner, _>("owner/ada", add(ada())).unwrap_err();
+    fleet.call::<Owner, _>("owner/ada", pro(ada())).unwrap_err();
+    fleet.call::<CreditAccount, _>(ACCOUNT, add(ada())).unwrap_err();
+    fleet.call::<CreditAccount, _>(ACCOUNT, pro(ada())).unwrap_err();
+    assert_eq!((cents(&fleet), fleet.rows("credit")[0].record.text("plan")), (500, Some("free")));
+    fleet.call::<Owner, _>("owner/ada", pro(olga())).unwrap();
+    fleet.run(SECOND);
+    assert_eq!(fleet.rows("credit")[0].record.text("plan"), Some("pro"));
 }
 
 #[test]

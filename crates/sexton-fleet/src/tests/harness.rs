@@ -235,6 +235,21 @@ impl Fleet {
         self.request(&id(name), request.expect("encodable"));
     }
 
+    /// The same, of what may be refused.
+    pub(super) fn try_create<A: Actor>(
+        &mut self,
+        name: &str,
+        init: &A::Init,
+    ) -> Result<u32, Error> {
+        let born = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&born);
+        let reply = Box::new(move |it| *slot.lock().expect("one thread") = Some(it));
+        let request = Request::create::<A>(init, reply).expect("encodable");
+        self.request(&id(name), request);
+        let born = born.lock().expect("one thread").take();
+        born.expect("answered at once")
+    }
+
     pub(super) fn request(&mut self, to: &ActorId, request: Request) {
         let turned = self.engine.request(self.now, &self.store, to, request).expect("readable");
         self.submit(turned);

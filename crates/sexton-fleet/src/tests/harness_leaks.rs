@@ -310,7 +310,7 @@ fn to_members() -> Vec<Said> {
 fn to_sandboxes() -> Vec<Said> {
     let worker = || "here".to_owned();
     vec![
-        told::<Sandbox, _>(|| Exited { epoch: 1 }),
+        told::<Sandbox, _>(|| Exited { epoch: 1, end: SandboxExit::Done }),
         told::<Sandbox, _>(|| Scaled { epoch: 1, scale: 3 }),
         told::<Sandbox, _>(|| Migrated { epoch: 1, migration: 1 }),
         told::<Sandbox, _>(|| MigrationFailed { epoch: 1, migration: 1, class: text() }),

@@ -15,7 +15,8 @@ use crate::{
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, own_time, start};
 use super::stage::{
-    create, destroy, facts, mail, node, running_node, running_workspace, user_owned, warm_node,
+    create, destroy, facts, made_workspace, mail, node, running_node, running_workspace,
+    user_owned, warm_node,
 };
 
 fn heartbeat(cpu: u8, memory: u8) -> Heartbeat {
@@ -85,6 +86,10 @@ fn a_load_is_told_when_it_differs_by_five_points_from_what_was_told() {
     assert!(is_told(25, 20), "five in one figure");
     assert!(!is_told(21, 24), "by what was told, and not by what was heard");
     assert!(is_told(25, 15));
+    assert!(is_told(48, 48));
+    assert!(is_told(52, 48), "four points, and busy now");
+    assert!(!is_told(51, 49));
+    assert!(is_told(49, 49), "and not any more");
 }
 
 #[test]
@@ -266,34 +271,36 @@ fn an_old_node_goes_after_four_hours_without_and_after_24_with_silent_workspaces
     assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
 
     let mut fleet = Fleet::new();
-    running_node(&mut fleet, "n");
+    made_workspace(&mut fleet);
+    destroy(&mut fleet, "w");
+    fleet.run(MINUTE);
     // Active, for a task that nobody knows, and of no use to anybody.
-    fleet
-        .say::<Node, _>(
-            "owner/ada",
-            "node/n",
-            &super::stage::place("w", Some(super::stage::NOBODY), None),
-        )
-        .unwrap();
+    let place = super::stage::place("v", Some(super::stage::NOBODY), None);
+    fleet.say::<Node, _>("owner/ada", "node/ada~n1", &place).unwrap();
     fleet.run(23 * HOUR);
-    assert_eq!(fleet.status("workspace/w"), "running");
+    assert_eq!(fleet.status("workspace/v"), "running");
     fleet.run(HOUR);
-    assert_eq!(fleet.why("node/n"), "lifetime over");
+    assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
     fleet.assert_nothing_left();
 }
 
 #[test]
 fn a_very_old_node_is_kept_as_long_as_somebody_used_it_lately() {
-    let mut fleet = Fleet::new();
-    running_workspace(&mut fleet);
-    for _ in 0..80 {
-        fleet.run(20 * MINUTE);
-        fleet.call::<crate::Workspace, _>("workspace/w", crate::Touch { caller: ada() }).unwrap();
+    // Every 20 minutes each touch is told at once, every 9 minutes each second one later.
+    for (n, minutes) in [(80, 20), (177, 9)] {
+        let mut fleet = Fleet::new();
+        made_workspace(&mut fleet);
+        for _ in 0..n {
+            fleet.run(minutes * MINUTE);
+            let touch = crate::Touch { caller: ada() };
+            fleet.call::<crate::Workspace, _>("workspace/w", touch).unwrap();
+        }
+        assert!(fleet.now.as_millis() > 26 * HOUR);
+        fleet.run(45 * MINUTE - 1);
+        assert_eq!(fleet.status("node/ada~n1"), "running", "every {minutes} minutes");
+        fleet.run(MINUTE);
+        assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
     }
-    assert!(fleet.now.as_millis() > 26 * HOUR);
-    assert_eq!(fleet.status("node/n"), "running");
-    fleet.run(46 * MINUTE);
-    assert_eq!(fleet.why("node/n"), "lifetime over");
 }
 
 #[test]

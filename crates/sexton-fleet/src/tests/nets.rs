@@ -1,10 +1,10 @@
 //! Deadlines are one net and sweeps the other: either alone brings everything to its end.
 
-use sexton_core::ActorRef;
+use sexton_core::{Actor, ActorRef, Answer, Failure, codec};
 
 use crate::placement::Wish;
 use crate::sim_cloud::{Listing, ScriptStep};
-use crate::{RequestNode, TaskEnd, Tenure};
+use crate::{Orphan, Reaper, ReaperEffect, RequestNode, TaskEnd, Tenure};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
 
@@ -59,6 +59,30 @@ fn machines_that_nobody_owns_are_deleted_five_a_pass_and_others_are_not_touched(
     fleet.run(HOUR);
     let left: Vec<&str> = fleet.cloud.machines(fleet.now).map(|it| it.owner.id.name()).collect();
     assert_eq!(left, ["theirs"]);
+}
+
+#[test]
+fn an_orphan_that_cannot_be_deleted_keeps_no_other_waiting() {
+    let mut fleet = Fleet::new();
+    let ours = uuid::Uuid::nil().to_string();
+    for n in 0..6 {
+        plant(&mut fleet, &format!("node/lost{n}"), &ours);
+        fleet.run(1);
+    }
+    let locked = Failure { class: "locked".to_owned(), message: "it is locked".to_owned() };
+    fleet.refuse(Some(Box::new(move |owed, _| {
+        let effect = codec::decode::<ReaperEffect>(&owed.effect).ok();
+        let is_locked = |orphan: &Orphan| orphan.owner.id.name() != "lost5";
+        let is_refused = owed.id.actor.id.kind() == Reaper::KIND
+            && matches!(&effect, Some(ReaperEffect::DeleteOrphan { orphan, .. }) if is_locked(orphan));
+        is_refused.then(|| Answer::Permanent(locked.clone()))
+    })));
+    fleet.run(3 * HOUR);
+    let left = |fleet: &Fleet| fleet.cloud.machines(fleet.now).count();
+    assert_eq!(left(&fleet), 5, "the sixth had its turn");
+    fleet.refuse(None);
+    fleet.run(3 * HOUR);
+    assert_eq!(left(&fleet), 0, "and the others have theirs again");
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::sim_cloud::ScriptStep;
 use crate::{Heartbeat, Node, OpenSession, RequestNode, TaskEnd, Tenure, Touch, Workspace};
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, node_spec, start};
-use super::stage::{place, running_node, running_workspace, stop, user_owned, warm_node};
+use super::stage::{
+    made_workspace, place, running_node, running_workspace, stop, user_owned, warm_node,
+};
 
 /// Only the sweeps work, and they pass once a minute.
 fn swept() -> Fleet {
@@ -91,12 +93,13 @@ fn an_idle_orphan_is_destroyed_after_45_minutes() {
 #[test]
 fn an_old_node_is_destroyed_by_its_lifetime() {
     let mut fleet = swept();
-    running_node(&mut fleet, "n");
-    fleet.say::<Node, _>("owner/ada", "node/n", &place("w", Some("task/unknown"), None)).unwrap();
+    made_workspace(&mut fleet);
+    let of_nobody = place("v", Some("task/unknown"), None);
+    fleet.say::<Node, _>("owner/ada", "node/ada~n1", &of_nobody).unwrap();
     fleet.run(23 * HOUR);
-    assert_eq!(fleet.status("node/n"), "running");
+    assert_eq!(fleet.status("node/ada~n1"), "running");
     fleet.run(HOUR);
-    assert_eq!(fleet.why("node/n"), "lifetime over");
+    assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
 }
 
 #[test]

@@ -73,7 +73,9 @@ fn a_stop_and_an_exit_in_every_order() {
     race(
         |fleet| running(fleet, "s"),
         |fleet| {
-            fleet.call::<Sandbox, _>("sandbox/s", Exited { epoch: 1 }).expect("taken");
+            fleet
+                .call::<Sandbox, _>("sandbox/s", Exited { epoch: 1, end: crate::SandboxExit::Done })
+                .expect("taken");
         },
     );
 }

@@ -130,7 +130,9 @@ fn nothing_wakes_a_terminal_sandbox() {
     let start = StartSandbox { caller: caller(), name: name(), holder: "bob".to_owned() };
     fleet.call::<Sandbox, _>("sandbox/s", start).unwrap_err();
     fleet.call::<Sandbox, _>("sandbox/s", Migrated { epoch: 1, migration: 1 }).unwrap();
-    fleet.call::<Sandbox, _>("sandbox/s", Exited { epoch: 1 }).unwrap();
+    fleet
+        .call::<Sandbox, _>("sandbox/s", Exited { epoch: 1, end: crate::SandboxExit::Done })
+        .unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status("sandbox/s"), "stopped");
     assert_eq!(n_facts(&fleet, "sandbox/s", "interval"), n_events);
@@ -296,10 +298,16 @@ fn destroy_in_the_middle_of_a_migration_leaves_no_copy() {
 fn an_exit_ends_it_and_a_late_one_changes_nothing() {
     let mut fleet = Fleet::new();
     running(&mut fleet, "s");
-    fleet.call::<Sandbox, _>("sandbox/s", Exited { epoch: 9 }).unwrap();
+    fleet
+        .call::<Sandbox, _>("sandbox/s", Exited { epoch: 9, end: crate::SandboxExit::Done })
+        .unwrap();
     assert_eq!(fleet.status("sandbox/s"), "running");
-    fleet.call::<Sandbox, _>("sandbox/s", Exited { epoch: 1 }).unwrap();
-    fleet.call::<Sandbox, _>("sandbox/s", Exited { epoch: 1 }).unwrap();
+    fleet
+        .call::<Sandbox, _>("sandbox/s", Exited { epoch: 1, end: crate::SandboxExit::Done })
+        .unwrap();
+    fleet
+        .call::<Sandbox, _>("sandbox/s", Exited { epoch: 1, end: crate::SandboxExit::Done })
+        .unwrap();
     fleet.run(MINUTE);
     assert_over(&fleet, "s", "stopped");
     assert_eq!(n_facts(&fleet, "sandbox/s", "late"), 2);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, end, every_way, id, node_spec, start};
-use super::stage::place;
+use super::stage::{place, user_owned};
 
 fn request(fleet: &mut Fleet, name: &str) {
     let spec = node_spec(Tenure::Managed);
@@ -28,21 +28,14 @@ fn node_of(fleet: &Fleet, task: &str) -> String {
 #[test]
 fn a_preferred_node_that_is_not_there_fails_the_task_at_once() {
     let mut fleet = Fleet::new();
+    // Whatever else there is.
+    let spec = node_spec(Tenure::External);
+    fleet.tell(RequestNode { caller: ada(), name: "theirs".to_owned(), spec });
+    user_owned(&mut fleet);
     fleet.tell(start("t", Tenure::Managed, Wish::on("nowhere")));
     fleet.run(1);
     assert_eq!(fleet.why("task/t"), "failed: not_found");
     assert!(fleet.has_fact("task/t", "node_gone"));
-}
-
-#[test]
-fn a_preferred_node_that_never_answers_fails_the_task_by_its_clock() {
-    let mut fleet = Fleet::new();
-    // While somebody outside has nodes, nobody knows which there are.
-    let spec = node_spec(Tenure::External);
-    fleet.tell(RequestNode { caller: ada(), name: "theirs".to_owned(), spec });
-    fleet.tell(start("t", Tenure::Managed, Wish::on("nowhere")));
-    fleet.run(21 * MINUTE);
-    assert_eq!(fleet.why("task/t"), "failed: timeout node_selection");
 }
 
 #[test]
@@ -175,18 +168,21 @@ fn nobody_gets_a_place_on_the_node_of_another() {
     fleet.add_owner("owner/bob");
     request(&mut fleet, "n");
     fleet.run(10 * MINUTE);
-    // A node of his own makes his owner ask: nobody knows which there are outside.
     let caller = crate::Caller::owner("bob");
     let spec = node_spec(Tenure::External);
     let own = RequestNode { caller: caller.clone(), name: "bobs".to_owned(), spec };
     fleet.call::<Owner, _>("owner/bob", own).unwrap();
     let StartTask { name, spec, .. } = start("t", Tenure::Managed, Wish::on("n"));
     fleet.call::<Owner, _>("owner/bob", StartTask { caller, name, spec }).unwrap();
+    fleet.run(1);
+    assert_eq!(fleet.why("task/t"), "failed: not_found");
+    // One that somebody outside decides about waits, and that other node tells it nothing.
+    let caller = crate::Caller::owner("bob");
+    let StartTask { name, spec, .. } = start("u", Tenure::External, Wish::on("n"));
+    fleet.call::<Owner, _>("owner/bob", StartTask { caller, name, spec }).unwrap();
     fleet.run(MINUTE);
-    assert_eq!(fleet.status("task/t"), "queued");
+    assert_eq!(fleet.status("task/u"), "queued");
     assert_eq!(fleet.rows("workspace"), []);
-    fleet.run(21 * MINUTE);
-    assert_eq!(fleet.why("task/t"), "failed: timeout node_selection");
 }
 
 #[test]

@@ -155,14 +155,15 @@ fn a_silent_session_that_is_heard_again_keeps_its_workspace() {
 #[test]
 fn a_very_old_node_is_kept_while_a_session_talks() {
     let mut fleet = Fleet::new();
-    begin(&mut fleet);
+    super::stage::made_workspace(&mut fleet);
+    open(&mut fleet, "s").unwrap();
     for _ in 0..(26 * 6) {
         fleet.run(10 * MINUTE);
         progress(&mut fleet);
     }
-    assert_eq!(fleet.status("node/n"), "running");
+    assert_eq!(fleet.status("node/ada~n1"), "running");
     fleet.run(HOUR + 5 * MINUTE);
-    assert_eq!(fleet.why("node/n"), "lifetime over");
+    assert_eq!(fleet.why("node/ada~n1"), "lifetime over");
     assert_eq!(fleet.tombstone(S).unwrap().status, "lost");
 }
 

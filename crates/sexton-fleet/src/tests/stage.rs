@@ -37,6 +37,15 @@ pub(super) fn running_workspace(fleet: &mut Fleet) {
     assert_eq!(fleet.status("workspace/w"), "running");
 }
 
+/// A node `ada~n1` that the fleet made, with a workspace `w` of its user's that runs.
+pub(super) fn made_workspace(fleet: &mut Fleet) {
+    let spec = WorkspaceSpec { tenure: Tenure::Managed, place: Wish::default() };
+    fleet.tell(CreateWorkspace { caller: ada(), name: "w".to_owned(), spec });
+    fleet.run(10 * MINUTE);
+    assert_eq!(fleet.status("node/ada~n1"), "running");
+    assert_eq!(fleet.status("workspace/w"), "running");
+}
+
 pub(super) fn stop(fleet: &mut Fleet, workspace: &str) {
     let name = workspace.to_owned();
     fleet.tell(EndWorkspace { caller: ada(), name, end: WorkspaceEnd::Stop });

@@ -219,3 +219,30 @@ fn a_worker_in_use_is_not_ended_and_only_by_whose_it_is() {
     fleet.run(SECOND);
     assert_eq!(fleet.why("worker/here"), "old");
 }
+
+#[test]
+fn a_worker_that_is_destroyed_takes_nobody_along_without_a_second_source() {
+    let mut fleet = Fleet::new();
+    two(&mut fleet);
+    fleet.destroy("worker/here");
+    fleet.run(MINUTE);
+    assert!(fleet.tombstone("worker/here").is_some());
+    assert_eq!(fleet.status("sandbox/s"), "running", "nobody says that it is lost");
+    fleet.run(25 * 60 * MINUTE);
+    assert_over(&fleet, "other", "stopped");
+    let policy = Policy { worker_losses_max: 1, ..Policy::default() };
+    let mut fleet = Fleet::with(policy, None);
+    worker(&mut fleet, "here");
+    running(&mut fleet, "s");
+    create(&mut fleet, "t");
+    fleet.run(10 * SECOND);
+    host(&mut fleet, HostState::Gone);
+    while fleet.status("worker/here") != "gone" {
+        fleet.run(SECOND);
+    }
+    fleet.destroy("worker/here");
+    fleet.run(SECOND);
+    let is_error = |it: &String| it == "error";
+    let n_lost = fleet.statuses("sandbox").iter().filter(|it| is_error(it)).count();
+    assert!((1..=2).contains(&n_lost), "one by its pass and at most one by its end, {n_lost}");
+}

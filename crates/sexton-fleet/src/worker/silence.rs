@@ -58,7 +58,7 @@ impl Worker {
     }
 
     /// Those that a second source calls lost.
-    fn lost(&self) -> impl Iterator<Item = &ActorRef> {
+    pub(super) fn lost(&self) -> impl Iterator<Item = &ActorRef> {
         let missed_max = self.init.terms.missed_max;
         let status = self.status;
         let residents = self.residents.iter().filter(move |(_, resident)| match status {
@@ -98,7 +98,7 @@ impl Worker {
         }
     }
 
-    fn give_up_some(&mut self, turn: &mut Turn<Self>) {
+    pub(super) fn give_up_some(&mut self, turn: &mut Turn<Self>) {
         let why = match self.status {
             WorkerStatus::Gone => "its worker is gone",
             WorkerStatus::Active | WorkerStatus::Suspect => {

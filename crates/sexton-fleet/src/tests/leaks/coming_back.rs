@@ -307,7 +307,7 @@ fn callbacks(each: &Each, epoch: u32) -> Vec<(&'static str, Vec<Word>)> {
         (
             "sandbox",
             vec![
-                word::<Sandbox, _>(sandbox, Exited { epoch }),
+                word::<Sandbox, _>(sandbox, Exited { epoch, end: crate::SandboxExit::Done }),
                 word::<Sandbox, _>(sandbox, Scaled { epoch, scale: 3 }),
                 word::<Sandbox, _>(sandbox, Migrated { epoch, migration: 1 }),
                 word::<Sandbox, _>(sandbox, MigrationFailed { epoch, migration: 1, class }),

@@ -85,7 +85,7 @@ fn bring(fleet: &mut Fleet, status: SandboxStatus) {
 }
 
 fn exit(fleet: &mut Fleet) {
-    fleet.call::<Sandbox, _>(S, Exited { epoch: 1 }).expect("taken");
+    fleet.call::<Sandbox, _>(S, Exited { epoch: 1, end: crate::SandboxExit::Done }).expect("taken");
 }
 
 fn host(fleet: &mut Fleet, state: HostState) {
