@@ -1,7 +1,7 @@
 //! The command `sexton`: reads its arguments, does what they ask, and says what went wrong.
 
+use std::env::VarError;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::panic;
@@ -60,7 +60,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
     let began = clock.now();
     let seconds = || clock.now().since(began).as_secs_f64();
     #[expect(clippy::disallowed_methods, reason = "this is where configuration enters")]
-    let outcome = replay::run(args, |name| std::env::var_os(name).map(as_text), seconds)?;
+    let outcome = replay::run(args, |name| setting(std::env::var(name)), seconds)?;
     let report = match outcome {
         Outcome::Ended(report) => report,
         // As a crash would: nothing is closed, nothing is said.
@@ -75,8 +75,12 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// A variable's value; what is not UTF-8 shows as such, and is refused where it is read.
-fn as_text(value: OsString) -> String {
-    value.to_string_lossy().into_owned()
+fn setting(value: Result<String, VarError>) -> Option<String> {
+    match value {
+        Ok(text) => Some(text),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(bytes)) => Some(bytes.to_string_lossy().into_owned()),
+    }
 }
 
 /// Prints the report, for people or for programs.
@@ -95,7 +99,7 @@ fn tell(args: &ReplayArgs, report: &Report) -> io::Result<()> {
 fn check(args: &CheckArgs) -> Result<ExitCode, Box<dyn Error>> {
     let mut out = io::stdout().lock();
     #[expect(clippy::disallowed_methods, reason = "this is where configuration enters")]
-    let policy_of = |name: &str| std::env::var_os(name).map(as_text);
+    let policy_of = |name: &str| setting(std::env::var(name));
     match check::run(args, policy_of, &mut out, wants_colour()) {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::from(NOT_CLEAN)),

@@ -123,7 +123,7 @@ impl Town {
         let newest = self.rigs.values().max();
         if self.has_work(now) {
             self.tend(Care::Work, turn);
-        } else if newest.is_some_and(|at| *at + self.init.terms.rig_grace > now) {
+        } else if newest.is_some_and(|at| *at + self.init.terms.rig_grace >= now) {
             self.tend(Care::Rig, turn);
         }
     }

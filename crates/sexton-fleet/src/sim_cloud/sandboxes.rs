@@ -180,8 +180,8 @@ impl SimCloud {
     /// The same, of what nobody is to wait for: a host that is silent is an answer.
     fn reach_at_once(&self, worker: &str) -> Result<(), Answer> {
         self.reach(worker).map_err(|answer| match answer {
-            Answer::Transient(failure) => Answer::Permanent(failure),
-            other => other,
+            Answer::Transient(failure) | Answer::Permanent(failure) => Answer::Permanent(failure),
+            Answer::Done(_) => answer,
         })
     }
 

@@ -236,3 +236,15 @@ pub(super) struct Polls {
     pub(super) n: u32,
     pub(super) last_at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_before_a_retry_doubles_up_to_its_cap() {
+        let terms = TaskTerms::of(&Policy::default());
+        let waits = [1, 2, 3, 4, 5, 40].map(|n| terms.retry.wait(n).as_secs());
+        assert_eq!(waits, [10, 20, 40, 60, 60, 60]);
+    }
+}

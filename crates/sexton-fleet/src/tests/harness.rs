@@ -353,9 +353,13 @@ impl Fleet {
             self.submit(turned.expect("it is to be taken"));
         }
         let refusals = self.events[since..].iter().filter(|event| event.actor == id(to));
-        let mut refusals = refusals.filter_map(|event| match &event.what {
-            What::DeadLetter { message, why, .. } if *message == M::NAME => Some(why.clone()),
-            _ => None,
+        let mut refusals = refusals.filter_map(|event| {
+            if let What::DeadLetter { message, why, .. } = &event.what
+                && *message == M::NAME
+            {
+                return Some(why.clone());
+            }
+            None
         });
         refusals.next().map_or(Ok(()), Err)
     }

@@ -101,7 +101,9 @@ fn a_place_that_a_workspace_gave_up_is_given_again() {
         fleet.call::<Workspace, _>(&format!("workspace/{name}"), Sleep { caller: ada() }).unwrap();
         fleet.run(MINUTE);
     };
-    ["a", "b", "c"].iter().for_each(|name| sleep(&mut fleet, name));
+    for name in ["a", "b", "c"] {
+        sleep(&mut fleet, name);
+    }
     assert_eq!(fleet.status("node/n"), "warm");
     assert_eq!(begin(&mut fleet, "t"), "n", "nobody is active there");
     // Who comes back counts again, and can still be ended by his name.
@@ -178,4 +180,39 @@ fn a_task_on_a_users_own_machine_leaves_nothing_in_every_way() {
         assert_eq!(fleet.why("workspace/t~w1"), "stopped");
         assert_eq!(fleet.status("node/n"), "running");
     });
+}
+
+#[test]
+fn a_preferred_node_that_is_full_is_waited_for_and_one_that_takes_nothing_is_an_error() {
+    let mut fleet = Fleet::new();
+    running_node(&mut fleet, "n");
+    for task in ["a", "b", "c", "d"] {
+        fleet.tell(start(task, Tenure::Managed, Wish::on("n")));
+    }
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("task/d"), "delegated");
+    fleet.tell(end("a", TaskEnd::Completed));
+    fleet.run(MINUTE);
+    assert_eq!(fleet.status("task/d"), "in_progress");
+    fleet.call::<Node, _>("node/n", crate::Drain { caller: ada() }).unwrap();
+    fleet.tell(start("e", Tenure::Managed, Wish::on("n")));
+    fleet.run(MINUTE);
+    assert_eq!(fleet.why("task/e"), "failed: node gone");
+}
+
+#[test]
+fn a_task_for_a_location_gets_a_node_there_and_no_other() {
+    let mut fleet = Fleet::new();
+    running_node(&mut fleet, "n");
+    let there = |location: &str| Wish { location: Some(location.to_owned()), ..Wish::default() };
+    fleet.tell(start("a", Tenure::Managed, there("hel1")));
+    fleet.tell(start("b", Tenure::Managed, there("fsn1")));
+    fleet.run(10 * MINUTE);
+    assert_eq!(["a", "b"].map(|task| node_of(&fleet, task)), ["ada~n1", "n"]);
+    let rows = fleet.rows("node");
+    let made = rows.iter().find(|row| row.id.name() == "ada~n1").unwrap();
+    assert_eq!(made.record.text("location"), Some("hel1"));
+    fleet.tell(start("c", Tenure::Managed, there("hel1")));
+    fleet.run(MINUTE);
+    assert_eq!(node_of(&fleet, "c"), "ada~n1");
 }

@@ -155,13 +155,13 @@ fn has_a_partner(name: &str) -> bool {
 }
 
 /// Tries the ends of a range and what is next to them.
-fn try_range(name: &str, range: [(u64, String); 2], below_and_above: [Option<String>; 2]) {
-    for (_, text) in &range {
+fn try_range(name: &str, range: &[String; 2], beyond: [Option<String>; 2]) {
+    for text in range {
         let set = with(name, text);
         let is_partners = set.as_ref().is_err_and(|error| error.why.starts_with("less than"));
         assert!(set.is_ok() || (is_partners && has_a_partner(name)), "{name}={text}: {set:?}");
     }
-    for text in below_and_above.into_iter().flatten() {
+    for text in beyond.into_iter().flatten() {
         let error = with(name, &text).expect_err(&text);
         assert_eq!((error.variable, error.value), (variable(name), text.clone()));
         assert!(error.why.starts_with("out of range") || error.why.starts_with("not a"), "{text}");
@@ -175,15 +175,15 @@ fn every_default_is_what_is_specified_and_every_range_ends_exactly_there() {
         let [least, most] = [least, most].map(|text| seconds(text));
         assert_eq!(defaults[name]["secs"].as_u64(), Some(seconds(default)), "{name}");
         assert_eq!(defaults[name]["nanos"].as_u64(), Some(0), "{name}");
-        let shown = |seconds: u64| (seconds, format!("{seconds}s"));
+        let shown = |seconds: u64| format!("{seconds}s");
         let beyond = [Some(format!("{}s", least - 1)), Some(format!("{}s", most + 1))];
-        try_range(name, [shown(least), shown(most)], beyond);
+        try_range(name, &[shown(least), shown(most)], beyond);
     }
     for (name, default, least, most) in COUNTS {
         assert_eq!(defaults[name].as_u64(), Some(u64::from(*default)), "{name}");
-        let shown = |n: &u32| (u64::from(*n), n.to_string());
         let below = least.checked_sub(1).map(|n| n.to_string());
-        try_range(name, [shown(least), shown(most)], [below, Some((most + 1).to_string())]);
+        let above = Some((most + 1).to_string());
+        try_range(name, &[least, most].map(ToString::to_string), [below, above]);
     }
     for (name, default) in TEXTS {
         assert_eq!(defaults[name].as_str(), Some(default), "{name}");

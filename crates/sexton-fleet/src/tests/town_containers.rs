@@ -79,6 +79,18 @@ fn without_work_the_container_is_pinged_within_five_minutes_of_its_newest_rig_on
 }
 
 #[test]
+fn a_rig_that_is_exactly_five_minutes_old_is_new_enough_for_a_ping() {
+    let mut fleet = Fleet::new();
+    fleet.found();
+    fleet.add_rig("r");
+    let made_at = fleet.now;
+    fleet.run(5 * MINUTE);
+    assert_eq!(fleet.now.since(made_at).as_secs(), 300);
+    fleet.run(10 * SECOND);
+    assert_eq!(fleet.process().pings, 1, "at the tick at 5 min");
+}
+
+#[test]
 fn a_container_sleeps_ten_minutes_after_the_last_activity_and_pings_are_none() {
     let mut fleet = Fleet::new().without_sweeps();
     fleet.found();

@@ -154,9 +154,12 @@ fn a_stop_wins_although_the_host_that_it_moves_to_is_silent() {
     assert_over(&fleet, "s", "stopped");
 }
 
+/// A status, and how a sandbox `s` comes there.
+type Reach = (&'static str, fn(&mut Fleet));
+
 #[test]
 fn a_sandbox_fails_and_is_lost_from_every_status_and_its_meter_is_closed() {
-    let to: [(&str, fn(&mut Fleet)); 5] = [
+    let to: [Reach; 5] = [
         ("pooled", |fleet| {
             hosts(fleet);
             let (name, spec) = ("s".to_owned(), spec(crate::SandboxStart::Pooled));

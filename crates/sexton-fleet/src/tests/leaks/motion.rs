@@ -76,12 +76,12 @@ fn leak_29_the_last_slot_is_given_once() {
         |fleet| {
             fleet
                 .say::<Node, _>("owner/ada", "node/n", &place("x", None, None))
-                .expect("waits or sits")
+                .expect("waits or sits");
         },
         |fleet| {
             fleet
                 .say::<Node, _>("owner/ada", "node/n", &place("y", None, None))
-                .expect("waits or sits")
+                .expect("waits or sits");
         },
         |fleet| create(fleet, "z", "n"),
         |fleet| destroy(fleet, "v"),
@@ -125,7 +125,7 @@ fn contest(order: &[usize], offset: i64) -> (Fleet, bool, bool) {
             0 => {
                 is_claimed = fleet
                     .call::<Node, _>("node/n", Claim { caller: ada(), by: id("task/a") })
-                    .is_ok()
+                    .is_ok();
             }
             1 => {
                 let why = "warm for too long".to_owned();
