@@ -8,8 +8,8 @@ use crate::caller::Tenure;
 use crate::fault::Fault;
 use crate::node::{
     AgentDown, AgentUp, Attach, Claim, Drain, Heartbeat, Holding, Lost, Machine, MarkIdle, Node,
-    NodeAnswer, NodeClass, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec, NodeTerms, Ready,
-    Return, Unclaim, WorkspaceChanged, WorkspaceUse,
+    NodeAnswer, NodeClass, NodeDue, NodeEffect, NodeInit, NodeOrigin, NodeRole, NodeSpec,
+    NodeTerms, Ready, Return, Unclaim, WorkspaceChanged, WorkspaceUse,
 };
 use crate::owner::{EndNode, Owner};
 use crate::placement::{Leave, Place};
@@ -78,8 +78,10 @@ pub fn node(policy: &Policy) -> Model<Node> {
             NodeEffect::Attach { .. } => vec![Outcome::Done(NodeAnswer::Attached)],
             NodeEffect::Release { .. } => vec![Outcome::Done(NodeAnswer::Released)],
         })
-        // A lease's number tells who holds it, and only counts up.
-        .ignoring(&["leases", "number"])
+        // A lease's number tells who holds it, and only counts up. What the owner was told last
+        // decides only whether he is told again.
+        .ignoring(&["leases", "number", "told"])
+        .without_deadline(|due| *due == NodeDue::Late)
         .remembering(policy.heartbeat_stale)
         .sweeps(sweeps::all(policy))
         .both_nets()

@@ -34,7 +34,9 @@ fn ends() -> [SessionEnd; 3] {
 /// A workspace of a task, of one that has ended, of one of external tenure, of an owner, and one
 /// of external tenure itself; it is made at most twice.
 pub fn workspace(policy: &Policy) -> Model<Workspace> {
-    let terms = WorkspaceTerms::of(policy);
+    // Longer than it looks back otherwise: when the last touch is told, all else is long ago.
+    let use_every = 2 * policy.session_silence;
+    let terms = WorkspaceTerms { use_every, ..WorkspaceTerms::of(policy) };
     let init = |task: Option<&str>, tenure, task_tenure| WorkspaceInit {
         owner: OWNER.to_owned(),
         node: life::<Node>("n"),
@@ -104,7 +106,11 @@ fn commanded(model: Model<Workspace>) -> Model<Workspace> {
         .message::<Wake>(|_| vec![Wake { caller: caller() }])
         .message::<Recover>(|_| vec![Recover { caller: caller() }])
         .message::<Made>(|seen| [1, 2].map(|run| Made { epoch: seen.epoch(), run }).into())
-        .message::<Broken>(|seen| vec![Broken { epoch: seen.epoch(), class: "no disk".to_owned() }])
+        .message::<Broken>(|seen| {
+            // At any time; where nothing else fails is where it shows.
+            let broken = Broken { epoch: seen.epoch(), class: "no disk".to_owned() };
+            if seen.row().status == "stopped" { vec![broken] } else { Vec::new() }
+        })
         .message_from::<Seated>(id::<Node>("n"), |_| vec![Seated])
         .message_from::<NotSeated>(id::<Node>("n"), |_| {
             vec![NotSeated { why: "no room".to_owned() }]

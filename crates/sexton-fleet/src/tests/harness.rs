@@ -348,10 +348,13 @@ impl Fleet {
         let letter = Letter::new::<A, M>(&id(to), message).expect("its kind");
         let sender = ActorRef { id: id(from), incarnation };
         self.post_as(Some(sender.clone()), vec![letter]);
+        // As in a call, what is due at this moment comes after it.
+        self.engine.switch_alarms(Switch::Paused);
         while self.lies_in_inbox(to, &sender, M::NAME) {
             let turned = self.engine.next(self.now, &self.store).expect("readable");
             self.submit(turned.expect("it is to be taken"));
         }
+        self.engine.switch_alarms(self.alarms);
         let refusals = self.events[since..].iter().filter(|event| event.actor == id(to));
         let mut refusals = refusals.filter_map(|event| {
             if let What::DeadLetter { message, why, .. } = &event.what

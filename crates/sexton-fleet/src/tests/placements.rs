@@ -33,11 +33,11 @@ fn a_placement_and_the_end_of_the_warm_period_never_both_win() {
             let expire = Expire { why: "warm for too long".to_owned() };
             let place = place("w2", Some(NOBODY), None);
             if is_placed_first {
-                let _answer = fleet.call::<Node, _>("node/n", place.clone());
+                let _answer = fleet.say::<Node, _>("owner/ada", "node/n", &place);
                 let _answer = fleet.call::<Node, _>("node/n", expire);
             } else {
                 let _answer = fleet.call::<Node, _>("node/n", expire);
-                let _answer = fleet.call::<Node, _>("node/n", place);
+                let _answer = fleet.say::<Node, _>("owner/ada", "node/n", &place);
             }
             fleet.run(20 * MINUTE);
             let is_there = fleet.tombstone("node/n").is_none();
@@ -57,11 +57,11 @@ fn a_placement_never_survives_the_deletion_of_its_node() {
         let end = EndNode { caller: ada(), name, why };
         let place = place("w", Some(NOBODY), None);
         if is_placed_first {
-            fleet.call::<Node, _>("node/n", place).unwrap();
+            fleet.say::<Node, _>("owner/ada", "node/n", &place).unwrap();
             fleet.call::<Node, _>("node/n", end).unwrap();
         } else {
             fleet.call::<Node, _>("node/n", end).unwrap();
-            fleet.call::<Node, _>("node/n", place).unwrap_err();
+            fleet.say::<Node, _>("owner/ada", "node/n", &place).unwrap_err();
         }
         fleet.run(MINUTE);
         let told = dead_letters(&fleet, NOBODY);

@@ -107,7 +107,7 @@ fn entering_a_step_resets_the_count() {
     assert_eq!(fleet.rows("task")[0].record.text("step"), Some("running"));
     let (workspace, why) = ("t~w3".to_owned(), "gone".to_owned());
     let vacated = Vacated { workspace, why, fault: Some(Fault::Network) };
-    fleet.call::<TaskRunner, _>("task/t", vacated).unwrap();
+    fleet.say::<TaskRunner, _>("node/ada~n3", "task/t", &vacated).unwrap();
     let expected =
         ["number 1 in 10 s: network", "number 2 in 20 s: network", "number 1 in 10 s: network"];
     assert_eq!(retries(&fleet), expected);

@@ -1,11 +1,12 @@
 //! What stories of sandboxes begin with, and what they must leave behind.
 
-use sexton_core::{Event, Timestamp, What, query};
+use sexton_core::{Actor, Answer, Event, Timestamp, What, codec, query};
 
 use crate::sim_cloud::HostState;
 use crate::{
     CreateSandbox, CreditAccount, Depth, HibernateSandbox, Interval, MigrateSandbox, Sandbox,
-    SandboxSpec, SandboxStart, SandboxStopped, ScaleSandbox, StopSandbox, WakeSandbox,
+    SandboxEffect, SandboxSpec, SandboxStart, SandboxStopped, ScaleSandbox, StopSandbox,
+    WakeSandbox,
 };
 
 use super::harness::{Fleet, MINUTE, ada, id};
@@ -53,6 +54,16 @@ pub(super) fn wake(fleet: &mut Fleet, name: &str) {
 pub(super) fn migrate(fleet: &mut Fleet, name: &str) {
     let (name, to) = (name.to_owned(), "there".to_owned());
     fleet.tell(MigrateSandbox { caller: ada(), name, to });
+}
+
+/// From now on copies are begun, and nobody ever says that one is complete.
+pub(super) fn copy_for_ever(fleet: &mut Fleet) {
+    fleet.refuse(Some(Box::new(|owed, _| {
+        let effect = codec::decode::<SandboxEffect>(&owed.effect).ok()?;
+        let is_copying = owed.id.actor.id.kind() == Sandbox::KIND
+            && matches!(effect, SandboxEffect::Migrate { .. });
+        is_copying.then(|| Answer::Done(codec::encode(&()).expect("encodable")))
+    })));
 }
 
 pub(super) fn scale(fleet: &mut Fleet, name: &str, scale: u32) {
@@ -152,6 +163,6 @@ pub(super) fn sandbox(fleet: &Fleet, name: &str) -> Sandbox {
 }
 
 pub(super) fn cents(fleet: &Fleet) -> i64 {
-    let rows = fleet.rows(<CreditAccount as sexton_core::Actor>::KIND);
+    let rows = fleet.rows(CreditAccount::KIND);
     rows[0].record.number("cents").expect("shown")
 }

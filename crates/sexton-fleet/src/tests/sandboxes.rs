@@ -14,8 +14,8 @@ use crate::{
 
 use super::harness::{Fleet, HOUR, MINUTE, ada, every_way};
 use super::sandbox_stories::{
-    SECOND, assert_buried, assert_over, assert_world_is_empty, create, debts, hibernate, hosts,
-    intervals, migrate, n_facts, running, scale, spec, stop, stopped, wake,
+    SECOND, assert_buried, assert_over, assert_world_is_empty, copy_for_ever, create, debts,
+    hibernate, hosts, intervals, migrate, n_facts, running, scale, spec, stop, stopped, wake,
 };
 
 /// Ticks seldom, for stories that last long.
@@ -213,8 +213,8 @@ fn a_migration_is_stale_by_its_own_age_and_not_by_the_sandboxes() {
     let mut fleet = Fleet::with(patient(), None).without_sweeps();
     running(&mut fleet, "s");
     fleet.run(5 * HOUR);
-    // The host to which it goes falls silent: the migration never begins.
-    fleet.cloud.set_host("there", HostState::Silent).unwrap();
+    // It begins, and is never complete.
+    copy_for_ever(&mut fleet);
     migrate(&mut fleet, "s");
     fleet.run(9 * MINUTE);
     assert_eq!(fleet.status("sandbox/s"), "migrating", "it is young, the sandbox is old");

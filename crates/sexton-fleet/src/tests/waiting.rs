@@ -23,7 +23,11 @@ fn failed_in_use(fleet: &mut Fleet) {
     fleet.run(MINUTE);
     fleet.call::<Node, _>("node/n", Ready { epoch: 1, version: None }).unwrap();
     create(fleet, "w", "n");
+    fleet.run(SECOND);
+    // Its agent was first here too: no answer to its own making comes from a machine like that.
+    fleet.call::<Workspace, _>("workspace/w", crate::Made { epoch: 1, run: 1 }).unwrap();
     fleet.run(MINUTE);
+    assert_eq!(fleet.status("workspace/w"), "running");
     fleet.script("node/n", &ScriptStep::Failed("quota".to_owned()));
     fleet.run(MINUTE);
     assert_eq!(fleet.status("node/n"), "error");

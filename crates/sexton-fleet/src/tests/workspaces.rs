@@ -232,7 +232,7 @@ fn a_workspace_that_is_stopped_while_it_asks_to_come_back_stays_stopped() {
     fleet.run(MINUTE);
     fleet.call::<Workspace, _>(W, Wake { caller: ada() }).unwrap();
     let end = crate::End { end: WorkspaceEnd::Stop };
-    fleet.call::<Workspace, _>(W, end).unwrap();
+    fleet.say::<Workspace, _>("node/n", W, &end).unwrap();
     fleet.run(MINUTE);
     assert_eq!(fleet.status(W), "stopped");
     let row = fleet.rows("node").remove(0);

@@ -267,7 +267,8 @@ impl Handler<Broken> for Workspace {
         }
         let (returning, is_stopping) = (self.returning, self.status == WorkspaceStatus::Stopping);
         self.fail(&format!("failed: {class}"), turn);
-        self.returning = returning;
+        // What failed in its sleep is not woken but made again.
+        self.returning = returning.map(|(_, asked_at)| (Returning::Restart, asked_at));
         if is_stopping {
             self.come_back(turn);
         }

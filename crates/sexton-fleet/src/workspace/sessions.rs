@@ -8,7 +8,7 @@ use sexton_core::{Actor, ActorId, Gone, Handler, Message, Refusal, Status, Times
 
 use crate::caller::{Caller, authorize};
 use crate::placement::{SessionEnd, SessionEnded, SessionStarted, StartSession};
-use crate::senders::only_if;
+use crate::senders::{is_from_kind, only_if};
 use crate::session::{Lose, Session, SessionInit, SessionTold};
 use crate::task::TaskRunner;
 
@@ -182,9 +182,8 @@ impl Handler<OpenSession> for Workspace {
 
 impl Handler<SessionNews> for Workspace {
     fn handle(&mut self, message: SessionNews, turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let Some(session) = turn.from().map(|from| from.id.clone()) else {
-            return Err(Refusal::new("only a session has news of itself"));
-        };
+        only_if(is_from_kind::<Session, _>(turn))?;
+        let Some(session) = turn.from().map(|from| from.id.clone()) else { return Ok(()) };
         if !self.is_open(&session) {
             turn.event("late", format!("news of {session}, which is over here"));
             return Ok(());
