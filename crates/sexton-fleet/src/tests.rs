@@ -5,6 +5,7 @@
 //! decides about ends when he says so and not before.
 
 mod harness;
+mod harness_says;
 mod stage;
 mod nodes;
 mod tasks;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use sexton_core::sweep::{self, Pass, Sweep, Sweeper};
 use sexton_core::{
     Actor, ActorId, ActorRef, Answer, Body, Call, Engine, Entry, Error, Event, Handler, Intent,
-    Letter, Limits, Mail, Message, Owed, Part, Request, RowView, Store, Switch, Timestamp,
-    Tombstone, Turned, What, codec, key, query,
+    Limits, Mail, Message, Owed, Part, Request, RowView, Store, Switch, Timestamp, Tombstone,
+    Turned, What, codec, key, query,
 };
 use sexton_store::MemoryStore;
 
@@ -35,7 +35,7 @@ pub(super) struct Fleet {
     pub(super) policy: Policy,
     path: Option<PathBuf>,
     sweeps: Option<Vec<Box<dyn Sweep>>>,
-    alarms: Switch,
+    pub(super) alarms: Switch,
     answers: BTreeMap<(Timestamp, sexton_core::EffectId), Answer>,
     row: u64,
     /// When each sweep passes next.
@@ -53,7 +53,7 @@ pub(super) struct Fleet {
     /// What the outside refuses to do, told the effect and whether it is a release.
     refusing: Option<Refusing>,
     /// Who the sender of the next letter of the harness is.
-    sender: Option<ActorRef>,
+    pub(super) sender: Option<ActorRef>,
 }
 
 /// The answer to an effect that is not done; `None` where it is.
@@ -135,15 +135,6 @@ fn mail_name(write: &sexton_core::Write) -> Option<String> {
     match codec::open::<Mail>(mail).expect("a mail").body {
         Body::Message { name, .. } => Some(name),
         Body::Create { .. } | Body::Destroy { .. } | Body::Advance | Body::Gone { .. } => None,
-    }
-}
-
-/// Says of a mail that somebody else sent it.
-fn sent_by(sender: &ActorRef, write: &mut sexton_core::Write) {
-    let is_inbox = matches!(key::parse(&write.key), Some(key::Parsed::Inbox(..)));
-    if let Some(bytes) = write.value.as_mut().filter(|_| is_inbox) {
-        let mail = codec::open::<Mail>(bytes).expect("a mail");
-        *bytes = codec::seal(&Mail { from: Some(sender.clone()), ..mail }).expect("encodable");
     }
 }
 
@@ -277,7 +268,10 @@ impl Fleet {
             let is_telling = is_telling(&batch);
             let n = batch.writes.len();
             if let Some(sender) = self.sender.take() {
-                batch.writes.iter_mut().for_each(|write| sent_by(&sender, write));
+                batch
+                    .writes
+                    .iter_mut()
+                    .for_each(|write| super::harness_says::sent_by(&sender, write));
             }
             let is_lost = |write: &sexton_core::Write| {
                 mail_name(write).is_some_and(|name| self.lost.contains(&name.as_str()))
@@ -326,74 +320,6 @@ impl Fleet {
         self.request(&id(to), Request::Call(call));
         let result = answer.lock().expect("one thread").take();
         result.expect("answered at once")
-    }
-
-    /// Has one actor send a durable message to another, and lets that turn of the other run.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not taken.
-    pub(super) fn say<A: Handler<M>, M: Message>(
-        &mut self,
-        from: &str,
-        to: &str,
-        message: &M,
-    ) -> Result<(), String> {
-        let incarnation = match query::entry(&*self.store, &id(from)).expect("readable") {
-            Some(Entry::Alive(record)) => record.incarnation,
-            Some(Entry::Tombstone(tombstone)) => tombstone.incarnation,
-            None => 1,
-        };
-        let since = self.events.len();
-        let letter = Letter::new::<A, M>(&id(to), message).expect("its kind");
-        let sender = ActorRef { id: id(from), incarnation };
-        self.post_as(Some(sender.clone()), vec![letter]);
-        // As in a call, what is due at this moment comes after it.
-        self.engine.switch_alarms(Switch::Paused);
-        while self.lies_in_inbox(to, &sender, M::NAME) {
-            let turned = self.engine.next(self.now, &self.store).expect("readable");
-            self.submit(turned.expect("it is to be taken"));
-        }
-        self.engine.switch_alarms(self.alarms);
-        let refusals = self.events[since..].iter().filter(|event| event.actor == id(to));
-        let mut refusals = refusals.filter_map(|event| {
-            if let What::DeadLetter { message, why, .. } = &event.what
-                && *message == M::NAME
-            {
-                return Some(why.clone());
-            }
-            None
-        });
-        refusals.next().map_or(Ok(()), Err)
-    }
-
-    /// Sends durable messages from this actor, or nobody in particular.
-    pub(super) fn post_as(&mut self, sender: Option<ActorRef>, letters: Vec<Letter>) {
-        if self.tombstone("sweep/post").is_none() && self.rows_of("sweep/post") == 0 {
-            self.create::<Sweeper>("sweep/post", &(Timestamp::ZERO, Duration::ZERO));
-        }
-        let pass = Pass {
-            next_at: self.now,
-            back_off: None,
-            asks: letters,
-            examined: 0,
-            failed: 0,
-            cursor: None,
-        };
-        self.sender = sender;
-        self.call::<Sweeper, _>("sweep/post", pass).expect("due");
-    }
-
-    fn lies_in_inbox(&self, to: &str, from: &ActorRef, name: &str) -> bool {
-        let prefix = key::inbox(&id(to));
-        let found = self.store.scan(&prefix, &key::end_of(&prefix), 100).expect("readable");
-        let mails = found.iter().map(|(_, bytes)| codec::open::<Mail>(bytes).expect("a mail"));
-        let mut mine = mails.filter(|mail| mail.from.as_ref() == Some(from));
-        mine.any(|mail| mail.body.name() == name)
-    }
-
-    fn rows_of(&self, who: &str) -> usize {
-        self.rows(id(who).kind()).iter().filter(|row| row.id == id(who)).count()
     }
 
     pub(super) fn tell<M: Message<Reply = ()>>(&mut self, message: M)

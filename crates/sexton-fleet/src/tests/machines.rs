@@ -286,8 +286,8 @@ fn an_old_node_goes_after_four_hours_without_and_after_24_with_silent_workspaces
 
 #[test]
 fn a_very_old_node_is_kept_as_long_as_somebody_used_it_lately() {
-    // Every 20 minutes each touch is told at once, every 9 minutes each second one later.
-    for (n, minutes) in [(80, 20), (177, 9)] {
+    // Every 20 minutes each touch is told at once, every 9 minutes each second one: the last or not.
+    for (n, minutes) in [(80, 20), (177, 9), (178, 9)] {
         let mut fleet = Fleet::new();
         made_workspace(&mut fleet);
         for _ in 0..n {
