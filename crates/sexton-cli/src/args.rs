@@ -141,6 +141,7 @@ impl std::fmt::Display for StoreSpec {
 
 /// The options of `sexton sim`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct SimArgs {
     /// What is simulated.
     #[arg(long, value_enum, default_value_t = ScenarioName::Probes)]

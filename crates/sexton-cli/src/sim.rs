@@ -100,7 +100,7 @@ pub fn simulate(
         hash: String::new(),
         failure: None,
     };
-    let bar = bar(seeds, !args.json && !args.trace);
+    let progress = progress(seeds, !args.json && !args.trace);
     let mut hasher = sexton_sim::Hasher::default();
     let mut seed = first;
     while verdict.failure.is_none()
@@ -115,14 +115,14 @@ pub fn simulate(
         told?;
         verdict.take(&result);
         hasher.add(result.hash.as_bytes());
-        bar.inc(1);
-        bar.set_message(format!("{} turns", grouped(verdict.turns)));
+        progress.inc(1);
+        progress.set_message(format!("{} turns", grouped(verdict.turns)));
         if result.failure.is_some() {
             verdict.failure = failure(args, seed, (&result, &made(seed)));
         }
         seed += 1;
     }
-    bar.finish_and_clear();
+    progress.finish_and_clear();
     verdict.seconds = clock() - began;
     verdict.hash = hasher.text();
     if args.json {
@@ -168,7 +168,7 @@ fn failure(
     });
     let mut repeat = format!("sexton sim --scenario {} --seed {seed}", args.scenario.name());
     if args.steps != Plan::default().steps {
-        repeat.push_str(&format!(" --steps {}", args.steps));
+        repeat = format!("{repeat} --steps {}", args.steps);
     }
     if args.faults == FaultSet::None {
         repeat.push_str(" --faults none");
@@ -209,15 +209,15 @@ fn kind(step: &Step) -> String {
     }
 }
 
-fn bar(seeds: u64, is_shown: bool) -> ProgressBar {
+fn progress(seeds: u64, is_shown: bool) -> ProgressBar {
     let target = if is_shown {
         ProgressDrawTarget::stderr_with_hz(10)
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(Some(seeds), target);
+    let shown = ProgressBar::with_draw_target(Some(seeds), target);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} seeds  {msg}  {elapsed}");
-    bar.with_style(style.expect("the template is well formed"))
+    shown.with_style(style.expect("the template is well formed"))
 }
 
 fn tell(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {

@@ -341,7 +341,7 @@ impl Actor for Owner {
     type Answer = ();
 
     fn create(init: Self::Init, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        init.policy.check().map_err(|error| Refusal::new(error.to_string()))?;
+        init.policy.check_least().map_err(|error| Refusal::new(error.to_string()))?;
         Ok(Self {
             init,
             nodes: BTreeMap::new(),

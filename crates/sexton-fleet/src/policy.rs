@@ -95,6 +95,22 @@ macro_rules! policy {
                 Ok(policy)
             }
 
+            /// Whether no value is below its least and none contradicts another. Longer and more
+            /// than its range is what a program may decide for itself, which shorter is not: that
+            /// would destroy what is in use.
+            pub(crate) fn check_least(&self) -> Result<(), PolicyError> {
+                $( within((stringify!($d), &Shown(self.$d)), [
+                    &Shown(Duration::from_secs($d_min)),
+                    &Shown(self.$d.max(Duration::from_secs($d_max))),
+                ])?; )*
+                $( within((stringify!($c), &self.$c), [&$c_min, &self.$c.max($c_max)])?; )*
+                $( if let Err(why) = word(&self.$t) {
+                    let (variable, value) = (variable(stringify!($t)), self.$t.clone());
+                    return Err(PolicyError { variable, value, why });
+                } )*
+                self.check_pairs()
+            }
+
             /// Whether every value is within its range, also one that was set in code.
             ///
             /// # Errors

@@ -20,6 +20,8 @@ use crate::scenario::{Asked, Scenario, Scene, Seen, Took};
 /// Names of the actors that are asked; few, so that they meet.
 const NAMES: u64 = 6;
 const KIND: &str = "probe";
+/// A count with which the row cannot be told.
+const HIDDEN: u64 = u64::MAX;
 
 sexton::lifecycle! {
     /// What a probe can be.
@@ -63,6 +65,8 @@ pub(crate) enum Do {
     Go(Mood),
     Refuse,
     Panic,
+    /// Become something that cannot be looked at.
+    Hide,
     Die,
 }
 
@@ -103,6 +107,9 @@ impl<const VERSION: u16> Actor for Probe<VERSION> {
     }
 
     fn row(&self) -> Row {
+        if self.count == HIDDEN {
+            std::panic::resume_unwind(Box::new("as it was told"));
+        }
         Row::owned_by("nobody").number("tens", i64::try_from(self.count / 10).unwrap_or(0))
     }
 
@@ -177,6 +184,7 @@ impl<const VERSION: u16> Handler<Do> for Probe<VERSION> {
                 }
                 return Err(Refusal::new("as it was told"));
             }
+            Do::Hide => self.count = HIDDEN,
             Do::Die => turn.destroy("told to", "probe"),
         }
         Ok(())
@@ -202,7 +210,7 @@ fn wish(told: &Do) -> Wish {
         Do::Forget => Wish::Forget,
         Do::Owe => Wish::Owe,
         Do::Go(mood) => Wish::Go(phase(*mood)),
-        Do::Refuse | Do::Panic => Wish::Spoil,
+        Do::Refuse | Do::Panic | Do::Hide => Wish::Spoil,
         Do::Die => Wish::Die,
     }
 }
@@ -245,12 +253,14 @@ impl Probes {
             0..3 => Do::Add(1 + chance.below(9)),
             3 | 4 => Do::Tell(name(chance), 1 + chance.below(9)),
             5 | 6 => Do::Beget(name(chance)),
-            7 | 8 => Do::Remind(chance.below(100_000), 1),
+            7 => Do::Remind(chance.below(100_000), 1),
+            // Beyond what engines keep in memory.
+            8 => Do::Remind(chance.below(4 * 3_600_000), 1),
             9 => Do::Nag(chance.below(50_000)),
             10 => Do::Forget,
             11 => Do::Owe,
             12 => Do::Go([Mood::Idle, Mood::Busy, Mood::Spent][chance.index(3)]),
-            13 => Do::Refuse,
+            13 => [Do::Refuse, Do::Hide][chance.index(2)].clone(),
             14 => Do::Panic,
             _ => Do::Die,
         }
@@ -415,6 +425,11 @@ impl Scenario for Probes {
             self.model = model.clone();
         }
         self.history = vec![self.model.clone()];
+    }
+
+    fn calm(&self) -> Duration {
+        // Longer than the longest reminder and the longest back-off.
+        Duration::from_secs(5 * 60 * 60)
     }
 
     fn heal(&mut self, scene: Scene<'_>) -> Vec<Asked> {

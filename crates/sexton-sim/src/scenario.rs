@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use sexton::audit::Broken;
@@ -226,6 +227,12 @@ pub trait Scenario {
     /// `n` survive.
     fn lost(&mut self, _n: u64) {}
 
+    /// How much virtual time passes without trouble before all is asked to end: what is due by
+    /// then must have happened.
+    fn calm(&self) -> Duration {
+        Duration::from_secs(10 * 60)
+    }
+
     /// The time of trouble is over: what is asked so that all comes to its end.
     fn heal(&mut self, scene: Scene<'_>) -> Vec<Asked>;
 
@@ -236,8 +243,8 @@ pub trait Scenario {
     }
 
     /// How much virtual time all may take to come to its end.
-    fn patience(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(24 * 60 * 60)
+    fn patience(&self) -> Duration {
+        Duration::from_secs(24 * 60 * 60)
     }
 
     /// What must hold when all has come to its end.

@@ -4,7 +4,7 @@
 //! What is real: engines, recovery, the gate, sweeps, mail between engines. What is made up: the
 //! clock, the disk, the world outside, and the order in which things happen.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub(crate) struct Sim<'a> {
     store: Arc<Doubtful>,
     parts: Vec<Shardful>,
     ghost: Option<Engine>,
+    /// Effects that were begun and not answered yet.
+    begun: BTreeSet<EffectId>,
     now: Timestamp,
     version: u32,
     answers: Vec<(Timestamp, EffectId, Answer)>,
@@ -97,6 +99,7 @@ impl<'a> Sim<'a> {
             store: Arc::new(Doubtful::new()),
             parts: Vec::new(),
             ghost: None,
+            begun: BTreeSet::new(),
             now: Timestamp::ZERO,
             version: 1,
             answers: Vec::new(),
@@ -283,6 +286,12 @@ impl<'a> Sim<'a> {
             let why = format!("effect {} leaves before it is durable", id.number);
             return Err(Broken { promise: "G2", id: id.actor.id.clone(), why }.into());
         }
+        // Checks G3: of one actor one effect at a time.
+        if let Some(other) = self.begun.iter().find(|other| other.actor.id == id.actor.id) {
+            let why = format!("effect {} begins before {other} is answered", id.number);
+            return Err(Broken { promise: "G3", id: id.actor.id.clone(), why }.into());
+        }
+        self.begun.insert(id.clone());
         self.tell(&format!("begins {id}"));
         let failure = |class: &str| Failure { class: class.to_owned(), message: "it rains".into() };
         let id = id.clone();
@@ -331,6 +340,7 @@ impl<'a> Sim<'a> {
             return Ok(false);
         };
         let (_, id, answer) = self.answers.remove(due[chosen]);
+        self.begun.remove(&id);
         let part = self.part_of(&id.actor.id);
         let engine = &mut self.parts[part].engine;
         let turned = engine.answer(now, &*self.store, &id, answer.clone())?;
@@ -415,6 +425,7 @@ impl<'a> Sim<'a> {
         self.watch.crashed(usize::try_from(kept).unwrap_or(usize::MAX));
         self.scenario.lost(kept);
         self.answers.clear();
+        self.begun.clear();
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let n_parts = self.count();
         self.ghost = (!self.parts.is_empty()).then(|| self.parts.remove(0).engine);
@@ -549,28 +560,32 @@ impl<'a> Sim<'a> {
         Ok(is_any)
     }
 
+    /// Lets so much time pass without trouble, everything at its own moment.
+    fn pass_time(&mut self, time: Duration) -> Result<(), Broken> {
+        let over = self.now + time;
+        loop {
+            while self.settle()? {}
+            self.story.clear();
+            if !self.wait(Some(over)) {
+                self.now = self.now.max(over);
+                while self.settle()? {}
+                return Ok(());
+            }
+        }
+    }
+
     /// The time of trouble is over: all comes to its end, or a promise is broken.
     pub(crate) fn heal(&mut self) -> Result<(), Broken> {
         for lever in [Lever::AlarmsOn, Lever::EffectsOn] {
             self.turn_lever(lever);
         }
-        let over = self.now + self.scenario.patience();
-        let mut is_asked = false;
-        loop {
-            while self.settle()? {}
-            if !is_asked {
-                is_asked = true;
-                let scene = Scene { now: self.now, store: &*self.store };
-                for asked in self.scenario.heal(scene) {
-                    self.request(asked).map_err(settled)?;
-                }
-                continue;
-            }
-            if !self.wait(Some(over)) {
-                break;
-            }
-            self.story.clear();
+        self.pass_time(self.scenario.calm())?;
+        self.watch.nothing_is_late(self.now)?;
+        let scene = Scene { now: self.now, store: &*self.store };
+        for asked in self.scenario.heal(scene) {
+            self.request(asked).map_err(settled)?;
         }
+        self.pass_time(self.scenario.patience())?;
         self.look()?;
         let scenario = &*self.scenario;
         self.watch.at_rest(self.now, |id| scenario.is_perpetual(id))?;

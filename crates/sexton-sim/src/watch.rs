@@ -298,6 +298,24 @@ impl Watch {
         Ok(Ok(()))
     }
 
+    /// Checks G4 when everything that is due had its time: no alarm is left that should have rung.
+    pub(crate) fn nothing_is_late(&self, now: Timestamp) -> Result<(), Broken> {
+        let late = self.keys().find_map(|parsed| match parsed {
+            Parsed::Alarm(id, at) if at <= now => Some((id, at)),
+            Parsed::Alarm(..)
+            | Parsed::Actor(_)
+            | Parsed::Child(..)
+            | Parsed::Debt(..)
+            | Parsed::Event(_)
+            | Parsed::Inbox(..)
+            | Parsed::Row(..) => None,
+        });
+        match late {
+            Some((id, at)) => Err(broken("G4", &id, format!("its alarm of {at} has not rung"))),
+            None => Ok(()),
+        }
+    }
+
     /// Checks G4, G8 and G10 when all should be at rest: nothing is due, owed or under way.
     pub(crate) fn at_rest(
         &self,

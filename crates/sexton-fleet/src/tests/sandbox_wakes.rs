@@ -39,7 +39,7 @@ fn one_that_is_put_to_sleep_again_or_halted_on_its_way_back_stays_asleep() {
         assert!(sandbox(&fleet, name).can_hibernate(), "{name} is wanted");
     }
     hibernate(&mut fleet, "s");
-    fleet.call::<Sandbox, _>("sandbox/t", Halt { round: 1 }).unwrap();
+    fleet.say::<Sandbox, _>("credit/ada", "sandbox/t", &Halt { round: 1 }).unwrap();
     fleet.run(MINUTE);
     assert_eq!(["sandbox/s", "sandbox/t"].map(|it| fleet.status(it)), ["hibernated"; 2]);
     assert_eq!(sandbox(&fleet, "t").asleep_since(), None, "a halt keeps it from waking");
