@@ -169,6 +169,7 @@ fn reopened(report: &Report) -> String {
         ("The same workspace ran again", it.woken),
         ("Began under a new name", it.reborn),
         ("Found no place on its node", it.refused),
+        ("Had no earlier life", it.anew),
     ];
     let rows = rows.map(|(name, count)| row(name, &[grouped(count)])).concat();
     let names = list("Under a new name", &it.reborn_names, it.reborn);

@@ -31,7 +31,7 @@ use sexton_fleet::catalog::Catalog;
 use sexton_fleet::policy::Policy;
 use sexton_fleet::sim_cloud::{CloudError, SimCloud};
 use sexton_fleet::{Owner, OwnerInit, Reaper, ReaperInit, sweeps};
-use sexton_sim::{World, WorldError, state_hash};
+use sexton_sim::{Hasher, World, WorldError, state_hash};
 
 use crate::args::{Net, ReplayArgs};
 use crate::progress::Progress;
@@ -155,8 +155,10 @@ struct Replay<'a> {
     is_cloud_new: bool,
     /// The moment of the last row that was played.
     last_row_at: Timestamp,
-    /// Rows that were taken before this run.
-    taken: u64,
+    /// Rows that were taken before this run, and the digest of all rows up to the last of them.
+    taken: (u64, String),
+    /// Of all rows so far.
+    digest: Hasher,
     lives: Lives,
     windows: Windows,
     gauge: Gauge,
@@ -202,7 +204,8 @@ impl<'a> Replay<'a> {
             first_row,
             is_cloud_new,
             last_row_at: Timestamp::ZERO,
-            taken: 0,
+            taken: (0, String::new()),
+            digest: Hasher::default(),
             lives: Lives::new(if args.sandboxes {
                 lives::Sandboxes::OnNoNode
             } else {
@@ -240,7 +243,7 @@ impl<'a> Replay<'a> {
                     self.spec.trim_start_matches("sled:")
                 )));
             }
-            Some(state) => self.taken = state.position,
+            Some(state) => self.taken = (state.position, state.digest),
             None => {
                 let request = Request::create::<Feed>(&origin, Box::new(drop))?;
                 let feed = self.feed.clone();
@@ -281,9 +284,33 @@ impl<'a> Replay<'a> {
                 progress.update(traces.bytes_read(), position, turns, live);
             }
         }
+        if position < self.taken.0 {
+            let taken = self.taken.0;
+            return Err(ReplayError::Input(format!(
+                "the traces have {position} rows, and the run on {} has taken {taken}: it goes on \
+                 with the traces that it was begun with",
+                self.spec
+            )));
+        }
         self.report.events_read = position;
         self.wind_down()?;
         progress.finish();
+        Ok(())
+    }
+
+    /// That the rows up to the last one that was taken are those that were taken.
+    fn is_known(&mut self, position: u64, row: &Row) -> Result<(), ReplayError> {
+        let Row { at_ms, kind, id, parent, event, info: more, .. } = row;
+        let text = format!("{:?}", (at_ms, kind, id, parent, event, more));
+        self.digest.add(text.as_bytes());
+        let (taken, digest) = &self.taken;
+        if position == *taken && self.digest.text() != *digest {
+            return Err(ReplayError::Input(format!(
+                "{}, line {}: up to here these are not the rows that the run on {} has taken: it \
+                 goes on with the traces that it was begun with",
+                row.file, row.line, self.spec
+            )));
+        }
         Ok(())
     }
 
@@ -292,6 +319,7 @@ impl<'a> Replay<'a> {
     }
 
     fn play_row(&mut self, position: u64, row: &Row) -> Result<(), ReplayError> {
+        self.is_known(position, row)?;
         let part = match self.lives.take(row) {
             Ok(part) => part,
             Err(reason) => {
@@ -302,7 +330,7 @@ impl<'a> Replay<'a> {
         };
         self.windows.take(row, &part);
         self.last_row_at = Timestamp::from_millis(row.at_ms);
-        if position <= self.taken {
+        if position <= self.taken.0 {
             return Ok(());
         }
         self.advance_to(Timestamp::from_millis(row.at_ms))?;
@@ -332,7 +360,7 @@ impl<'a> Replay<'a> {
         self.greet(life_of(&part))?;
         let letters = script.letters.into_iter();
         let letters = letters.map(|letter| (letter.to, letter.name, letter.bytes)).collect();
-        let take = Take { position, letters, said: script.said };
+        let take = Take { position, digest: self.digest.text(), letters, said: script.said };
         let feed = self.feed.clone();
         self.world.request(&feed, Request::Call(Call::new::<Feed, _>(take, Box::new(drop))))?;
         Ok(())

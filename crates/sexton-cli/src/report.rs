@@ -118,6 +118,9 @@ pub struct Reopened {
     pub woken: u64,
     /// Its node had no place for it any more, so it was deleted after all.
     pub refused: u64,
+    /// Nothing of an earlier life was there, not even a tombstone: it began under its own name, or
+    /// not at all, because it ended before it could.
+    pub anew: u64,
     /// Workspaces that began under a new name, because the old one was used up.
     pub reborn: u64,
     /// The first [`REBORN_MAX`] of those names, in the order in which they began.

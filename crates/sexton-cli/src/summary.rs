@@ -129,8 +129,12 @@ impl<W: Write> Page<'_, W> {
         if it.rows + it.reborn == 0 {
             return Ok(());
         }
-        let counts =
-            [(it.woken, "woken"), (it.reborn, "under a new name"), (it.refused, "without a place")];
+        let counts = [
+            (it.woken, "woken"),
+            (it.reborn, "under a new name"),
+            (it.refused, "without a place"),
+            (it.anew, "without an earlier life"),
+        ];
         let counts = counts.map(|(count, name)| format!("{} {name}", grouped(count)));
         self.line("reopened", &counts.join(", "))
     }

@@ -36,7 +36,7 @@ pub const LINE_BYTES_MAX: u64 = 65_536;
 pub const ID_BYTES_MAX: usize = 400;
 /// The latest time, in milliseconds: a hundred years. Chosen: a time after that is a calendar
 /// date that was not made relative, or a mistake, and would be waited for.
-pub const TIME_MS_MAX: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+pub const TIME_MS_MAX: i64 = 36_525 * 24 * 60 * 60 * 1_000;
 
 /// What reading yields: a row to play, or one that cannot be played.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -169,3 +169,56 @@ fn a_trace_without_tasks_says_that_there_is_nothing_to_compare() {
     let text = story.replay_where(&[], &["--store", "memory"]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("nothing to compare"));
 }
+
+#[test]
+fn a_run_goes_on_with_the_rows_that_it_took_and_no_others() {
+    let rows = [
+        "0,node,n1,ada,request,",
+        "0,node,n1,ada,ready,",
+        "1000,workspace,w,n1,create,",
+        "2000,workspace,w,n1,ready,",
+        "60000,workspace,w,n1,delete,",
+        "9000000,node,n1,ada,delete,",
+    ];
+    let story = Story::new(&rows);
+    let stores = tempfile::tempdir().expect("the machine can do this");
+    let [store, junk] = ["s", "j"].map(|name| stores.path().join(name).display().to_string());
+    let stop = |store: &str| story.replay(&["--store", store, "--stop-after", "40"]);
+    assert!(stop(&store).status.code().is_none() && stop(&junk).status.code().is_none());
+    let refused = |store: &str| {
+        let output = story.replay(&["--store", store, "--resume"]);
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let other = rows.map(|row| row.replace("w,n1,ready", "w,n1,failed"));
+    story.with_rows(&other.each_ref().map(String::as_str));
+    let why = refused(&store);
+    assert!(why.contains("trace.csv, line ") && why.contains("these are not the rows"), "{why}");
+    story.with_rows(&rows[..2]);
+    let why = refused(&store);
+    assert!(why.contains("the traces have 2 rows, and the run on"), "{why}");
+    story.with_rows(&rows);
+    std::fs::write(format!("{junk}.cloud"), "junk").expect("the machine can do this");
+    let why = refused(&junk);
+    assert!(why.contains("j.cloud is damaged at byte 0"), "{why}");
+    story.report(&["--store", &store, "--resume"]);
+}
+
+#[test]
+fn what_was_opened_again_is_one_of_four_things() {
+    let story = Story::new(&[
+        "0,workspace,w,ada,create,",
+        "60000,workspace,w,ada,ready,",
+        "120000,workspace,w,ada,delete,",
+        "180000,workspace,w,ada,reopened,",
+        "190000,workspace,w,ada,ready,",
+        "240000,workspace,w,ada,delete,",
+        "9000000,workspace,w,ada,reopened,",
+        "9100000,workspace,w,ada,delete,",
+    ]);
+    story.every_way(|report| {
+        let of = |name: &str| report["reopened"][name].as_u64().expect("a count");
+        let sum = of("woken") + of("reborn") + of("refused") + of("anew");
+        assert_eq!((sum, of("rows")), (2, 2), "{report}");
+    });
+}

@@ -22,6 +22,7 @@ mod shrink;
 mod sim;
 mod step;
 mod tally;
+mod trouble;
 mod watch;
 mod world;
 

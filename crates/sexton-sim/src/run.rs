@@ -8,8 +8,9 @@ use sexton::audit::Broken;
 use crate::chance::Chance;
 use crate::hash::Hasher;
 use crate::scenario::Scenario;
-use crate::sim::{Sim, Trouble};
+use crate::sim::Sim;
 use crate::step::{Fate, Lever, Step};
+use crate::trouble::settled;
 
 /// How much can go wrong. All rates are in thousandths of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,10 +160,7 @@ fn play(
     let mut sim = match Sim::new(scenario, parts.max(1)) {
         Ok(sim) => sim,
         Err(trouble) => {
-            run.failure = Some(match trouble {
-                Trouble::Broken(broken) => broken,
-                Trouble::Ended(error) => crate::sim::nobody("G2", error.to_string()),
-            });
+            run.failure = Some(settled(trouble));
             return run;
         }
     };

@@ -20,41 +20,11 @@ use sexton::{
 use crate::doubtful::Doubtful;
 use crate::scenario::{Asked, Scenario, Scene, Seen, Sink, Took};
 use crate::step::{Fate, Lever, Step};
+use crate::trouble::{Trouble, nobody, settled};
 use crate::watch::{Settles, Watch};
 
 /// The broken promises that one look names.
 const BROKEN_MAX: usize = 3;
-
-/// Why a step did not end well.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// A promise is broken.
-    Broken(Broken),
-    /// The process has to end: its store failed.
-    Ended(Error),
-}
-
-impl From<Broken> for Trouble {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(broken)
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Unconfirmed) {
-            Self::Ended(error)
-        } else {
-            Self::Broken(nobody("G2", error.to_string()))
-        }
-    }
-}
-
-/// A promise that is broken at no actor in particular.
-pub(crate) fn nobody(promise: &'static str, why: String) -> Broken {
-    let id = ActorId::new("store", "all").expect("a good name");
-    Broken { promise, id, why }
-}
 
 /// An engine with what waits around it.
 struct Shardful {
@@ -603,13 +573,5 @@ impl<'a> Sim<'a> {
             Some(broken) => Err(broken),
             None => Ok(()),
         }
-    }
-}
-
-/// A process that cannot begin again is a broken promise.
-fn settled(trouble: Trouble) -> Broken {
-    match trouble {
-        Trouble::Broken(broken) => broken,
-        Trouble::Ended(error) => nobody("G2", error.to_string()),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn all(report: &Report, series: &Series) -> Result<[Figure; 4], PlotE
     let time = Time::of(series);
     Ok([
         by_status(series, &time)?,
-        hours(series, &time)?,
+        hours(report, series, &time)?,
         alarms(report, series, &time)?,
         cost(report, series, &time)?,
     ])
@@ -164,15 +164,17 @@ fn colours(points: &[Point]) -> Vec<Group> {
 }
 
 /// Machine-hours in use against those paid for, added up.
-fn hours(series: &Series, time: &Time) -> Result<Figure, PlotError> {
-    let last = series.points.last();
-    let (busy, paid) = last.map_or((0.0, 0.0), |it| (it.busy_hours, it.paid_hours));
+///
+/// What is written beside it are the report's own figures: a line is drawn through samples.
+fn hours(report: &Report, series: &Series, time: &Time) -> Result<Figure, PlotError> {
+    let (busy, paid) = (report.busy_machine_hours, report.machine_hours);
     let line = |value: fn(&Point) -> f64| -> Vec<(f64, f64)> { time.line(&series.points, value) };
     let (busy_line, paid_line) = (line(|it| it.busy_hours), line(|it| it.paid_hours));
+    let highest = series.points.last().map_or(0.0, |it| it.paid_hours.max(it.busy_hours));
     let shapes =
         [Shape::Line(Colour::Shade(2), paid_line), Shape::Line(Colour::Shade(0), busy_line)];
-    let pictures = if busy.max(paid) > 0.0 {
-        vec![draw(&time.frame("machine-hours", busy.max(paid)), &shapes)?]
+    let pictures = if highest > 0.0 {
+        vec![draw(&time.frame("machine-hours", highest), &shapes)?]
     } else {
         Vec::new()
     };

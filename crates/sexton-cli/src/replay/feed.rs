@@ -51,6 +51,8 @@ pub(super) struct Feed {
     pub origin: Origin,
     /// Rows that were taken.
     pub position: u64,
+    /// The digest of all rows up to that one: a run goes on with these rows and no others.
+    pub digest: String,
 }
 
 /// A row, as the commands that it becomes.
@@ -58,6 +60,8 @@ pub(super) struct Feed {
 pub(super) struct Take {
     /// The row among all rows of the run, from 1.
     pub position: u64,
+    /// The digest of all rows up to this one.
+    pub digest: String,
     /// To whom, the message's name, its content.
     pub letters: Vec<(ActorId, String, Vec<u8>)>,
     /// What the trace says of a sandbox, for the log.
@@ -102,7 +106,7 @@ impl Actor for Feed {
     type Answer = ();
 
     fn create(init: Origin, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        Ok(Self { origin: init, position: 0 })
+        Ok(Self { origin: init, position: 0, digest: String::new() })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -120,6 +124,7 @@ impl Handler<Take> for Feed {
             return Err(Refusal::new(format!("row {} was taken", message.position)));
         }
         self.position = message.position;
+        self.digest = message.digest;
         if let Some(said) = &message.said {
             let text = serde_json::to_string(said).map_err(|it| Refusal::new(it.to_string()))?;
             turn.event(Said::NAME, text);

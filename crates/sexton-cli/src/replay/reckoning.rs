@@ -110,6 +110,8 @@ pub(super) fn reckon(
     report.reopened.refused = reckoning.not_returned;
     report.reopened.reborn = reckoning.reborn;
     report.reopened.reborn_names = reckoning.reborn_names;
+    let it = &mut report.reopened;
+    it.anew = it.rows.saturating_sub(it.woken + it.refused + it.reborn);
     Ok(())
 }
 

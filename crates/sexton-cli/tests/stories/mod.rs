@@ -23,9 +23,15 @@ impl Story {
     pub(crate) fn new(rows: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("the machine can do this");
         let trace = directory.path().join("trace.csv");
+        let story = Self { directory, trace };
+        story.with_rows(rows);
+        story
+    }
+
+    /// The same place with another list: a store of the earlier one lies where it lay.
+    pub(crate) fn with_rows(&self, rows: &[&str]) {
         let text = format!("t_ms,kind,id,parent,event,info\n{}\n", rows.join("\n"));
-        fs::write(&trace, text).expect("the machine can do this");
-        Self { directory, trace }
+        fs::write(&self.trace, text).expect("the machine can do this");
     }
 
     /// Replays it with these arguments.

@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use sexton_core::codec;
+use sexton_core::codec::{self, CodecError};
 
 use super::CloudError;
 use super::world::{Record, World};
@@ -47,6 +47,16 @@ impl Journal {
             Err(error) => return Err(io("open", path, error)),
         }
         replay(&bytes, path, world)?;
+        if !bytes.is_empty() && world.seed.is_none() {
+            // It begins with its seed, always: this was never such a file, or its beginning is gone.
+            let path = path.display().to_string();
+            let (what, why) = ("file of a simulated cloud", "it does not begin as one".to_owned());
+            return Err(CloudError::Damaged {
+                path,
+                at: 0,
+                source: CodecError::Mismatch { what, why },
+            });
+        }
         Self::rewrite(path, world)
     }
 
