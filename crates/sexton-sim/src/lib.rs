@@ -5,9 +5,9 @@
 //! so the same inputs give the same turns, and a run that was killed goes on where it stopped.
 //! [`every_way`] tells a story of your own actors with the process killed behind every commit.
 //!
-//! [`run`] is the other half: chance from a seed picks among everything that can happen next, with
+//! [`run()`] is the other half: chance from a seed picks among everything that can happen next, with
 //! faults, and every promise is looked at after every step. What it finds is a list of [`Step`]s
-//! that [`shrink`] makes short.
+//! that [`shrink()`] makes short.
 
 mod chance;
 mod check;
