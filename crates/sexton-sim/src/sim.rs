@@ -51,6 +51,8 @@ pub(crate) struct Sim<'a> {
     /// Effects that were begun and not answered yet.
     begun: BTreeSet<EffectId>,
     now: Timestamp,
+    /// The latest that the clock ever was.
+    latest: Timestamp,
     version: u32,
     answers: Vec<(Timestamp, EffectId, Answer)>,
     sweeps: Vec<Box<dyn Sweep>>,
@@ -71,6 +73,7 @@ impl<'a> Sim<'a> {
             ghost: None,
             begun: BTreeSet::new(),
             now: Timestamp::ZERO,
+            latest: Timestamp::ZERO,
             version: 1,
             answers: Vec::new(),
             sweeps,
@@ -186,6 +189,7 @@ impl<'a> Sim<'a> {
             Step::FailPass(n) => self.fail_pass(*n),
             Step::Wait => Ok(self.wait(None)),
             Step::Jump(ms) => {
+                self.latest = self.latest.max(self.now);
                 let at = self.now.as_millis().saturating_add(*ms).max(0);
                 self.now = Timestamp::from_millis(at);
                 Ok(true)
@@ -549,6 +553,9 @@ impl<'a> Sim<'a> {
         for lever in [Lever::AlarmsOn, Lever::EffectsOn] {
             self.turn_lever(lever);
         }
+        // A clock that was put back is right again: what was written down as due by the wrong one
+        // is not waited for.
+        self.now = self.now.max(self.latest);
         self.pass_time(self.scenario.calm())?;
         self.watch.nothing_is_late(self.now)?;
         let scene = Scene { now: self.now, store: &*self.store };

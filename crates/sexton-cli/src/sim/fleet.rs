@@ -1,5 +1,7 @@
 //! The whole fleet as a scenario: owners ask for everything, the simulated cloud does it.
 
+use std::time::Duration;
+
 use sexton::audit::Broken;
 use sexton::sweep::Sweep;
 use sexton::{
@@ -29,8 +31,10 @@ pub(super) struct Fleet {
     policy: Policy,
     installation: uuid::Uuid,
     cloud: SimCloud,
-    /// The cloud's clock only goes on.
-    cloud_now: Timestamp,
+    /// When the control plane's clock was last looked at.
+    looked_at: Timestamp,
+    /// How far the cloud's clock is ahead: it only goes on, where the other is put back.
+    ahead: Duration,
     /// Callbacks that were handed out and whose turn is not durable yet.
     handed_out: Vec<Callback>,
     again: Vec<Callback>,
@@ -47,15 +51,20 @@ impl Fleet {
             policy: Policy::default(),
             installation: uuid::Uuid::from_u64_pair(0x7365_7874_6f6e_0000, seed),
             cloud: SimCloud::open(None, seed)?,
-            cloud_now: Timestamp::ZERO,
+            looked_at: Timestamp::ZERO,
+            ahead: Duration::ZERO,
             handed_out: Vec::new(),
             again: Vec::new(),
         })
     }
 
+    /// What the cloud's clock says.
     fn tick(&mut self, now: Timestamp) -> Timestamp {
-        self.cloud_now = self.cloud_now.max(now);
-        self.cloud_now
+        if now < self.looked_at {
+            self.ahead += self.looked_at.since(now);
+        }
+        self.looked_at = now;
+        now + self.ahead
     }
 }
 
@@ -198,12 +207,11 @@ impl Scenario for Fleet {
     fn perform(&mut self, owed: &Owed, scene: Scene<'_>) -> Took {
         let now = self.tick(scene.now);
         match self.cloud.perform(now, owed, scene.store) {
-            // The clocks of the cloud and of the control plane need not agree.
-            Ok(Performed::At(at, answer)) => Took::At(at, answer),
+            Ok(Performed::At(at, answer)) => Took::At(at - self.ahead, answer),
             Ok(Performed::Later) => Took::Later,
             Err(error) => {
                 let (class, message) = ("unknown".to_owned(), error.to_string());
-                Took::At(now, Answer::Transient(sexton::Failure { class, message }))
+                Took::At(scene.now, Answer::Transient(sexton::Failure { class, message }))
             }
         }
     }
@@ -231,7 +239,12 @@ impl Scenario for Fleet {
     }
 
     fn next_due(&self) -> Option<Timestamp> {
-        if self.again.is_empty() { self.cloud.next_due() } else { Some(self.cloud_now) }
+        let due = if self.again.is_empty() {
+            self.cloud.next_due()? - self.ahead
+        } else {
+            self.looked_at
+        };
+        Some(due)
     }
 
     fn kept(&mut self) {
@@ -253,8 +266,8 @@ impl Scenario for Fleet {
         ["sweep", Reaper::KIND, Worker::KIND].contains(&id.kind())
     }
 
-    fn patience(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(2 * 60 * 60)
+    fn patience(&self) -> Duration {
+        Duration::from_secs(2 * 60 * 60)
     }
 
     fn end(&mut self, scene: Scene<'_>) -> Result<(), Broken> {
