@@ -165,7 +165,11 @@ impl<W: Write> Page<'_, W> {
         let mut line = format!("{} {}", decimal(cost.amount, 2), cost.currency);
         if cost.unpriced > 0 {
             let unpriced = counted(cost.unpriced, "machine", "machines");
-            line = format!("{}, {unpriced} without a price", line.trim_end());
+            line = if cost.currency.is_empty() {
+                format!("not known: {unpriced} without a price, and no list of prices (--catalog)")
+            } else {
+                format!("{}, {unpriced} without a price", line.trim_end())
+            };
         }
         self.line("cost", line.trim_end())
     }

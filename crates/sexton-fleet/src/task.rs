@@ -140,7 +140,7 @@ pub struct TaskRunner {
     retries: u32,
     /// The step that failed last.
     failed_at: Step,
-    /// How many sizes below the default one it looks for now.
+    /// How many sizes below the default one its present search asks for.
     smaller: u32,
     created_at: Timestamp,
     in_progress_at: Option<Timestamp>,

@@ -322,13 +322,10 @@ impl Watch {
         now: Timestamp,
         is_perpetual: impl Fn(&ActorId) -> bool,
     ) -> Result<(), Broken> {
+        self.nothing_is_late(now)?;
         for parsed in self.keys() {
             match parsed {
-                Parsed::Alarm(id, _) | Parsed::Inbox(id, _) | Parsed::Debt(id, _)
-                    if is_perpetual(&id) => {}
-                Parsed::Alarm(id, at) if at <= now => {
-                    return Err(broken("G4", &id, format!("its alarm of {at} has not rung")));
-                }
+                Parsed::Inbox(id, _) | Parsed::Debt(id, _) if is_perpetual(&id) => {}
                 Parsed::Inbox(id, _) => return Err(broken("G10", &id, "has mail that lies there")),
                 Parsed::Debt(id, number) => {
                     return Err(broken("G8", &id, format!("still owes effect {number}")));

@@ -113,18 +113,18 @@ impl Draft {
         why: &str,
     ) -> Result<(), Error> {
         let nobody = ActorRef { id: to.clone(), incarnation: mail.incarnation.unwrap_or(0) };
-        let what = What::DeadLetter {
-            from: mail.from.clone(),
-            message: mail.body.name().to_owned(),
-            why: why.to_owned(),
-        };
-        self.publish(&nobody, 0, what)
+        self.unheard(&nobody, (mail.from.clone(), mail.body.name()), why)
     }
 
-    /// Says that a call came for a life that is over.
-    pub(crate) fn late_news(&mut self, to: &ActorRef, news: (&str, &str)) -> Result<(), Error> {
-        let (message, why) = (news.0.to_owned(), news.1.to_owned());
-        self.publish(to, 0, What::DeadLetter { from: None, message, why })
+    /// Says of a message, by whoever sent it if that was an actor, that nobody took it.
+    pub(crate) fn unheard(
+        &mut self,
+        to: &ActorRef,
+        what: (Option<ActorRef>, &str),
+        why: &str,
+    ) -> Result<(), Error> {
+        let (from, message) = (what.0, what.1.to_owned());
+        self.publish(to, 0, What::DeadLetter { from, message, why: why.to_owned() })
     }
 }
 

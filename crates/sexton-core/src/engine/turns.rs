@@ -154,7 +154,7 @@ impl Engine {
         let (life, why, release) = late;
         let Some(why) = why else { return Ok(self.release_only(label, release)) };
         let mut draft = self.draft(&life.id, now);
-        draft.late_news(&life, (&label.1, why))?;
+        draft.unheard(&life, (None, &label.1), why)?;
         let mut turned = self.commit(draft, label);
         turned.releases.push(release);
         Ok(turned)
