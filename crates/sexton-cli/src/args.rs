@@ -1,5 +1,6 @@
 //! What can be asked of the command `sexton`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,6 +165,16 @@ pub struct SimArgs {
     /// What can go wrong.
     #[arg(long, value_enum, default_value_t = FaultSet::All)]
     pub faults: FaultSet,
+    /// On how many threads; one a core, unless said otherwise. The verdict is the same.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// If a promise breaks, write the steps that are left to this file.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Play the steps of such a file, and no seed.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["scenario", "seeds", "from", "seed", "minutes", "steps", "faults"])]
+    pub replay: Option<PathBuf>,
     /// Print every step, one a line.
     #[arg(long, conflicts_with = "json")]
     pub trace: bool,

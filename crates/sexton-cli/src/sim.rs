@@ -1,19 +1,31 @@
 //! Seeds: actors under every fault, and every promise looked at after every step.
 
 mod fleet;
+mod list;
+mod seeds;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use sexton::ActorId;
+use sexton::audit::Broken;
 use sexton_sim::{Faults, Line, Plan, Probes, Run, Scenario, Shrunk, Step, replay, run, shrink};
 
 use crate::args::{FaultSet, ScenarioName, SimArgs};
 use crate::figures::{counted, decimal, grouped};
 
+use self::list::List;
+pub use self::list::ListError;
+
 /// How often a failing list is tried while it is made short. Chosen: a minute at most.
 const TRIES_MAX: u32 = 3_000;
+/// The first seeds are run twice, and must be the same twice: checks G13. Chosen: enough to notice
+/// what is not deterministic, at little cost.
+const SEEDS_TWICE: u64 = 20;
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +33,9 @@ pub enum SimError {
     /// The verdict cannot be written.
     #[error("the verdict cannot be written")]
     Output(#[from] io::Error),
+    /// A list of steps cannot be read or written.
+    #[error("a list of steps")]
+    List(#[from] ListError),
 }
 
 /// What seeds led to.
@@ -67,6 +82,8 @@ pub struct Failure {
     pub engines: u16,
     /// What is left of the run: one line a step.
     pub trace: Vec<String>,
+    /// If the promise broke after the trouble was over: the last of what happened then.
+    pub ending: Vec<String>,
     /// The command that does it again.
     pub repeat: String,
 }
@@ -81,48 +98,58 @@ pub fn simulate(
     clock: impl Fn() -> f64,
     out: &mut dyn Write,
 ) -> Result<bool, SimError> {
-    let made = |seed| move || make(args.scenario, seed);
     let plan = Plan { steps: args.steps, faults: faults(args.faults) };
     let first = args.seed.unwrap_or(args.from);
     let seeds = if args.seed.is_some() { 1 } else { args.seeds };
     let began = clock();
-    let is_over = || args.minutes.is_some_and(|minutes| clock() - began >= minutes * 60.0);
-    let mut verdict = Verdict {
-        scenario: args.scenario.name().to_owned(),
-        first_seed: first,
-        seeds: 0,
-        steps_per_run: args.steps,
-        steps: 0,
-        turns: 0,
-        virtual_hours: 0.0,
-        seconds: 0.0,
-        done: BTreeMap::new(),
-        hash: String::new(),
-        failure: None,
-    };
+    let mut verdict = Verdict::of(args, first);
     let progress = progress(seeds, !args.json && !args.trace);
     let mut hasher = sexton_sim::Hasher::default();
-    let mut seed = first;
-    while verdict.failure.is_none()
-        && if args.minutes.is_some() { !is_over() } else { verdict.seeds < seeds }
-    {
-        let mut told = Ok(());
-        let result = run(made(seed)().as_mut(), seed, plan, &mut |line: &Line<'_>| {
-            if args.trace && told.is_ok() {
-                told = writeln!(out, "{line}");
-            }
-        });
-        told?;
+    let mut failed = None;
+    let mut take = |seed, result: Run| {
         verdict.take(&result);
         hasher.add(result.hash.as_bytes());
         progress.inc(1);
         progress.set_message(format!("{} turns", grouped(verdict.turns)));
         if result.failure.is_some() {
-            verdict.failure = failure(args, seed, (&result, &made(seed)));
+            failed = Some((seed, result));
         }
-        seed += 1;
+        let is_over = match args.minutes {
+            Some(minutes) => clock() - began >= minutes * 60.0,
+            None => verdict.seeds >= seeds,
+        };
+        failed.is_none() && !is_over
+    };
+    if let Some(path) = &args.replay {
+        let list = List::read(path)?;
+        let (result, told) = play(&list, args.trace.then_some(&mut *out));
+        told?;
+        take(list.seed, result);
+    } else if args.trace {
+        // Its lines come in the order of the seeds: one after the other.
+        let mut seed = first;
+        loop {
+            let mut told = Ok(());
+            let mut scenario = make(args.scenario, seed);
+            let result = run(scenario.as_mut(), seed, plan, &mut |line: &Line<'_>| {
+                told = std::mem::replace(&mut told, Ok(())).and_then(|()| writeln!(out, "{line}"));
+            });
+            told?;
+            if !take(seed, result) {
+                break;
+            }
+            seed += 1;
+        }
+    } else {
+        let once = |seed| run(make(args.scenario, seed).as_mut(), seed, plan, &mut |_| ());
+        let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok());
+        let jobs = jobs.map_or(1, NonZeroUsize::get);
+        seeds::each(first, jobs, |seed| checked(seed, seed < first + SEEDS_TWICE, &once), take);
     }
     progress.finish_and_clear();
+    if let Some((seed, result)) = failed {
+        verdict.failure = failure(args, seed, &result)?;
+    }
     verdict.seconds = clock() - began;
     verdict.hash = hasher.text();
     if args.json {
@@ -132,6 +159,33 @@ pub fn simulate(
         tell(&verdict, out)?;
     }
     Ok(verdict.failure.is_none())
+}
+
+/// Runs a seed, and once more if it is asked for: the same seed is the same trace (G13).
+fn checked(seed: u64, is_twice: bool, once: &dyn Fn(u64) -> Run) -> Run {
+    let mut result = once(seed);
+    if is_twice && result.failure.is_none() {
+        let again = once(seed);
+        if again.hash != result.hash {
+            let why = format!("its trace has the hash {}, and then {}", result.hash, again.hash);
+            let id = ActorId::new("seed", &seed.to_string()).expect("a number is a good name");
+            result.failure = Some(Broken { promise: "G13", id, why });
+        }
+    }
+    result
+}
+
+/// Plays a list of steps; its lines go to `out`.
+fn play(list: &List, out: Option<&mut dyn Write>) -> (Run, io::Result<()>) {
+    let mut told = Ok(());
+    let mut out = out;
+    let mut scenario = make(list.scenario, list.seed);
+    let result = replay(scenario.as_mut(), list.engines, &list.steps, &mut |line: &Line<'_>| {
+        if let Some(out) = out.as_mut() {
+            told = std::mem::replace(&mut told, Ok(())).and_then(|()| writeln!(out, "{line}"));
+        }
+    });
+    (result, told)
 }
 
 fn make(scenario: ScenarioName, seed: u64) -> Box<dyn Scenario> {
@@ -150,22 +204,46 @@ fn faults(of: FaultSet) -> Faults {
     }
 }
 
-fn failure(
-    args: &SimArgs,
-    seed: u64,
-    of: (&Run, &dyn Fn() -> Box<dyn Scenario>),
-) -> Option<Failure> {
-    let (result, made) = of;
-    let broken = result.failure.as_ref()?;
-    let shrunk = shrink(made, result, TRIES_MAX).unwrap_or_else(|| Shrunk {
+/// Makes a failure short, and says all that is to be said of it.
+fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<Failure>, SimError> {
+    let Some(broken) = &result.failure else { return Ok(None) };
+    let scenario = match &args.replay {
+        Some(path) => List::read(path)?.scenario,
+        None => args.scenario,
+    };
+    let shrunk = shrink(&|| make(scenario, seed), result, TRIES_MAX).unwrap_or_else(|| Shrunk {
         steps: result.steps.clone(),
         failure: broken.clone(),
         tries: 0,
     });
+    let list = List { scenario, seed, engines: result.parts, steps: shrunk.steps };
     let mut trace = Vec::new();
-    replay(made().as_mut(), result.parts, &shrunk.steps, &mut |line: &Line<'_>| {
-        trace.push(line.to_string());
-    });
+    let again =
+        replay(make(scenario, seed).as_mut(), list.engines, &list.steps, &mut |line: &Line<'_>| {
+            trace.push(line.to_string())
+        });
+    let Broken { promise, id, why } = shrunk.failure;
+    if let Some(path) = &args.save {
+        list.write(path, &format!("seed {seed} breaks {promise} at {id}: {why}"))?;
+    }
+    Ok(Some(Failure {
+        seed,
+        promise: promise.to_owned(),
+        actor: id.to_string(),
+        why,
+        tries: shrunk.tries,
+        engines: result.parts,
+        trace,
+        ending: again.ending,
+        repeat: repeat(args, seed),
+    }))
+}
+
+/// The command that does it again.
+fn repeat(args: &SimArgs, seed: u64) -> String {
+    if let Some(path) = &args.replay {
+        return format!("sexton sim --replay {}", Path::display(path));
+    }
     let mut repeat = format!("sexton sim --scenario {} --seed {seed}", args.scenario.name());
     if args.steps != Plan::default().steps {
         repeat = format!("{repeat} --steps {}", args.steps);
@@ -173,19 +251,27 @@ fn failure(
     if args.faults == FaultSet::None {
         repeat.push_str(" --faults none");
     }
-    Some(Failure {
-        seed,
-        promise: shrunk.failure.promise.to_owned(),
-        actor: shrunk.failure.id.to_string(),
-        why: shrunk.failure.why,
-        tries: shrunk.tries,
-        engines: result.parts,
-        trace,
-        repeat,
-    })
+    repeat
 }
 
 impl Verdict {
+    /// Before anything was run.
+    fn of(args: &SimArgs, first_seed: u64) -> Self {
+        Self {
+            scenario: args.scenario.name().to_owned(),
+            first_seed,
+            seeds: 0,
+            steps_per_run: args.steps,
+            steps: 0,
+            turns: 0,
+            virtual_hours: 0.0,
+            seconds: 0.0,
+            done: BTreeMap::new(),
+            hash: String::new(),
+            failure: None,
+        }
+    }
+
     fn take(&mut self, run: &Run) {
         self.seeds += 1;
         self.turns += run.turns;
@@ -251,6 +337,12 @@ fn tell(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "\nSeed {seed} breaks {promise} at {actor}: {why}")?;
             writeln!(out, "\nWhat is left of it after {tries} tries, on {engines} engines:")?;
             for line in &it.trace {
+                writeln!(out, "{line}")?;
+            }
+            if !it.ending.is_empty() {
+                writeln!(out, "\nThe last that happened after the trouble was over:")?;
+            }
+            for line in &it.ending {
                 writeln!(out, "{line}")?;
             }
             writeln!(out, "\nAgain: {}", it.repeat)

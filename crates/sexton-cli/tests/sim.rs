@@ -47,6 +47,41 @@ fn a_trace_has_one_line_a_step_and_the_verdict_below() {
 }
 
 #[test]
+fn what_simulations_found_is_found_no_more() {
+    // Each list is what was left of a seed that broke a promise; its first line says which.
+    let folder = format!("{}/tests/sim", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(folder).expect("it is in the repository");
+    let mut lists: Vec<_> = files.map(|file| file.expect("readable").path()).collect();
+    lists.retain(|path| path.extension().is_some_and(|it| it == "steps"));
+    lists.sort();
+    assert!(lists.len() >= 3, "{lists:?}");
+    for path in lists {
+        let verdict = verdict(&["--replay", path.to_str().expect("text")]);
+        assert!(verdict["steps"].as_u64() > Some(0), "{}: {verdict}", path.display());
+    }
+}
+
+#[test]
+fn a_list_of_steps_that_is_none_is_told_with_its_line() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let path = folder.path().join("list");
+    fs::write(&path, "scenario probes\ncrash soon\n").expect("the machine can do this");
+    let output = sim(&["--replay", path.to_str().expect("text")]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("line 2: `crash soon` is no step"), "{error}");
+    let output = sim(&["--replay", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+}
+
+#[test]
+fn the_verdict_does_not_depend_on_the_threads() {
+    let hash = |jobs: &str| verdict(&["--seeds", "9", "--jobs", jobs])["hash"].clone();
+    assert_eq!(hash("1"), hash("3"));
+}
+
+#[test]
 fn without_faults_no_step_is_one() {
     let verdict = verdict(&["--seeds", "3", "--faults", "none"]);
     let done = verdict["done"].as_object().expect("counts");

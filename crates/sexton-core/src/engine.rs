@@ -266,6 +266,8 @@ pub struct Engine {
     durable: u64,
     /// The time of the last commit before this engine was recovered.
     recovered_at: Timestamp,
+    /// When this engine began to work.
+    began_at: Option<Timestamp>,
     /// The latest time of any turn: mail is never older than mail before it, also when the
     /// clock is put back.
     latest: Timestamp,
@@ -294,6 +296,18 @@ pub struct Engine {
     effect_switch: Switch,
 }
 
+/// The first of those that wait for a back-off: when it may go on, and where it lies. One that
+/// waits for longer than any back-off was put there before the clock was put back.
+fn first_due(
+    waiting: &BTreeSet<(Timestamp, ActorId)>,
+    now: Timestamp,
+    limits: &Limits,
+) -> Option<(Timestamp, (Timestamp, ActorId))> {
+    let first = waiting.first()?;
+    let last = waiting.last().filter(|(at, _)| first.0 > now && limits.is_beyond(*at, now));
+    Some(last.map_or_else(|| (first.0, first.clone()), |last| (now, last.clone())))
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
@@ -315,8 +329,9 @@ impl Engine {
     /// [`ErrorKind::Corrupt`] or [`ErrorKind::Closed`] if the store as a whole cannot be read:
     /// the engine must be recovered anew.
     pub fn next(&mut self, now: Timestamp, store: &dyn Store) -> Result<Option<Turned>, Error> {
+        self.begin(now);
         self.look_ahead(now, store)?;
-        if self.aside.next_at().is_some_and(|at| at <= now) {
+        if self.aside.next_at(now, &self.limits).is_some_and(|at| at <= now) {
             return self.look_again(now, store).map(Some);
         }
         let mail = self.mail.first_key_value().map(|(place, _)| place.at);
@@ -324,9 +339,10 @@ impl Engine {
             Switch::On => self.alarms.first().map(|(at, _)| *at).filter(|at| *at <= now),
             Switch::Paused => None,
         };
-        let stuck = self.stuck.first().map(|(at, _)| *at).filter(|at| *at <= now);
-        if let Some((at, id)) = stuck.and_then(|_| self.stuck.pop_first()) {
-            let result = self.resume_destruction(now.max(at), store, &id);
+        let stuck = first_due(&self.stuck, now, &self.limits).filter(|(at, _)| *at <= now);
+        if let Some((_, (place, id))) = stuck {
+            self.stuck.remove(&(place, id.clone()));
+            let result = self.resume_destruction(now, store, &id);
             return self.spare(now, &id, result).map(Option::unwrap_or_default).map(Some);
         }
         match (mail, alarm) {
@@ -337,25 +353,59 @@ impl Engine {
         }
     }
 
-    /// When there is something to do without further input; `None` if never.
+    /// Says that the engine begins to work now; the first call counts, and [`next`](Self::next)
+    /// makes it at the latest.
     ///
-    /// The end of the horizon counts: later alarms may lie in the store.
-    pub fn next_wake(&self) -> Option<Timestamp> {
-        let mail = self.mail.first_key_value().map(|(place, _)| place.at);
+    /// A deadline that was due before may be the one that took the last process down: its attempt
+    /// is made durable before it is made.
+    pub fn begin(&mut self, now: Timestamp) {
+        self.began_at.get_or_insert(now);
+    }
+
+    /// When there is something to do without further input, as the clock stands; `None` if never.
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.next_step(now), self.next_debt(now)].into_iter().flatten().min()
+    }
+
+    /// When [`next`](Self::next) has something to do; `None` if never.
+    ///
+    /// The end of the horizon counts: later alarms may lie in the store. What waits for a back-off
+    /// does not wait longer than the longest of them, whatever the clock did meanwhile.
+    pub fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
+        // Mail is due at once: the moment that it carries may be ahead of a clock that was put back.
+        let mail = self.mail.first_key_value().map(|(place, _)| place.at.min(now));
         let alarm = match self.alarm_switch {
             Switch::On => self.alarms.first().map(|(at, _)| *at).or(Some(self.horizon)),
             Switch::Paused => None,
         };
-        let stuck = self.stuck.first().map(|(at, _)| *at);
-        [mail, alarm, stuck, self.next_debt(), self.aside.next_at()].into_iter().flatten().min()
+        let stuck = first_due(&self.stuck, now, &self.limits).map(|(at, _)| at);
+        [mail, alarm, stuck, self.aside.next_at(now, &self.limits)].into_iter().flatten().min()
     }
 
     /// When the next debt may be tried; `None` if nothing is owed that is not being performed.
-    pub fn next_debt(&self) -> Option<Timestamp> {
+    ///
+    /// A debt that lies further ahead than the longest back-off was recorded before the clock was
+    /// put back: it may be tried now.
+    pub fn next_debt(&self, now: Timestamp) -> Option<Timestamp> {
         match self.effect_switch {
-            Switch::On => self.owed.first_key_value().map(|((at, ..), _)| *at),
+            Switch::On => {
+                let first = self.owed.first_key_value().map(|((at, ..), _)| *at);
+                let beyond = self.owed.last_key_value().map(|((at, ..), _)| *at);
+                if beyond.is_some_and(|at| self.limits.is_beyond(at, now)) {
+                    first.map(|at| at.min(now))
+                } else {
+                    first
+                }
+            }
             Switch::Paused => None,
         }
+    }
+
+    /// Whether an effect is due whose turn is durable.
+    pub fn is_effect_due(&self, now: Timestamp) -> bool {
+        let durable = self.durable;
+        self.effect_switch == Switch::On
+            && self.due_debts(now).any(|((_, order, _), _)| *order <= durable)
     }
 
     /// The next effect to perform: due, and recorded by a turn that is durable.
@@ -376,12 +426,13 @@ impl Engine {
         }
         loop {
             let durable = self.durable;
-            let mut due = self.owed.iter().take_while(|((at, ..), _)| *at <= now);
+            let mut due = self.due_debts(now);
             let first = due.find(|((_, order, _), _)| *order <= durable);
             let Some((place, number)) = first.map(|(place, number)| (place.clone(), *number))
             else {
                 return Ok(None);
             };
+            drop(due);
             self.owed.remove(&place);
             let id = place.2;
             let found = self.checkout(now, store, &id);
@@ -418,11 +469,18 @@ impl Engine {
         }
         let durable = self.durable;
         self.effect_switch == Switch::On
-            && self
-                .owed
-                .keys()
-                .take_while(|(at, ..)| *at <= now)
-                .any(|(_, order, _)| *order > durable)
+            && self.due_debts(now).any(|((_, order, _), _)| *order > durable)
+    }
+
+    /// Debts that may be tried, the oldest first; then those from before the clock was put back.
+    fn due_debts(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&(Timestamp, u64, ActorId), &u64)> {
+        let limits = &self.limits;
+        let due = self.owed.iter().take_while(move |((at, ..), _)| *at <= now);
+        let beyond = self.owed.iter().rev();
+        due.chain(beyond.take_while(move |((at, ..), _)| limits.is_beyond(*at, now)))
     }
 
     /// The order of the last turn that wrote anything.

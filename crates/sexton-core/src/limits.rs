@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::Timestamp;
+
 /// The number of shards of a store, fixed when it is created.
 ///
 /// Chosen (design, section 9): enough to spread over hundreds of hosts, few enough that one
@@ -61,6 +63,12 @@ impl Limits {
     pub fn back_off(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
         self.back_off_first.saturating_mul(1 << doublings).min(self.back_off_max)
+    }
+
+    /// Whether a moment lies further ahead than any back-off reaches: who waits for it began to
+    /// before the clock was put back, and has waited long enough.
+    pub(crate) fn is_beyond(&self, at: Timestamp, now: Timestamp) -> bool {
+        at > now + self.back_off_max
     }
 }
 

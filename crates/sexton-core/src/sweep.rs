@@ -243,7 +243,9 @@ fn select(sweep: &dyn Sweep, state: &Sweeper, at: (&RowView, &Look<'_>), plan: &
     let is_resting = state.asked.get(&row.id).is_some_and(|asked_at| {
         // At the same instant the change may have come after the ask: it is asked once more.
         let did_nothing = row.record.changed_at < *asked_at;
-        did_nothing && *asked_at + sweep.back_off() > look.now
+        // Who was asked before the clock was put back has no moment to wait for.
+        let is_past = *asked_at <= look.now;
+        did_nothing && is_past && *asked_at + sweep.back_off() > look.now
     });
     if is_resting {
         return;
@@ -384,9 +386,15 @@ impl Actor for Sweeper {
 }
 
 impl Sweeper {
+    /// When its next pass is due, as the clock stands: a moment more than a period ahead is from
+    /// before the clock was put back, and so is now.
+    pub fn due_at(&self, now: Timestamp, every: Duration) -> Timestamp {
+        if self.next_at > now + every { now } else { self.next_at }
+    }
+
     fn ask(&mut self, asks: Vec<Letter>, turn: &mut Turn<Self>) {
         let (now, back_off) = (turn.now(), self.back_off);
-        self.asked.retain(|_, asked_at| *asked_at + back_off > now);
+        self.asked.retain(|_, asked_at| *asked_at <= now && *asked_at + back_off > now);
         self.asks += u64::try_from(asks.len()).unwrap_or(u64::MAX);
         for letter in asks {
             self.asked.insert(letter.to.clone(), now);
@@ -398,7 +406,9 @@ impl Sweeper {
 impl Handler<Pass> for Sweeper {
     fn handle(&mut self, message: Pass, turn: &mut Turn<Self>) -> Result<(), Refusal> {
         let pass = message;
-        if turn.now() < self.next_at {
+        // The pass after this one is due one period from now: a later moment is from before the
+        // clock was put back.
+        if turn.now() < self.next_at && self.next_at <= pass.next_at {
             return Err(Refusal::new(format!("the next pass is due at {}", self.next_at)));
         }
         self.back_off = pass.back_off.unwrap_or(self.back_off);

@@ -10,7 +10,7 @@ use sexton::codec::CodecError;
 use sexton::key::{self, Parsed};
 use sexton::{
     Actor, ActorId, Answer, Body, Deadlines, Entry, Gone, Handler, Handlers, Kinds, Mail, Message,
-    Outcome, Owed, Refusal, Row, Store, Timestamp, Turn, codec, query,
+    Outcome, Owed, Refusal, Row, Store, Timestamp, Turn, Turned, codec, query,
 };
 
 use crate::chance::Chance;
@@ -35,7 +35,22 @@ sexton::lifecycle! {
     }
 }
 
-/// A reminder: when, how many, and whether it will be refused.
+/// The most often that one fatal deadline takes the process down. Chosen: beyond those that are
+/// forgiven, so that it has to back off.
+const FALLS_MAX: usize = 9;
+/// The falls that may follow each other at once: the first is not suspected, the next is marked,
+/// and five ends of the process during a marked attempt are forgiven.
+const FALLS_AT_ONCE: usize = 7;
+
+thread_local! {
+    /// The deadline whose handler took the process down, as an overflow of the stack would.
+    static FELL: Cell<Option<Fatal>> = const { Cell::new(None) };
+}
+
+/// A deadline that takes the process down: its moment, and which of those that are the same.
+type Fatal = (Timestamp, usize);
+
+/// A reminder: when, how many, and whether it will be refused. That of none takes the process down.
 type Reminder = (Timestamp, u64, bool);
 
 /// The newest version of the scripted actors.
@@ -60,6 +75,8 @@ pub(crate) enum Do {
     Beget(String),
     Remind(u64, u64),
     Nag(u64),
+    /// Take the process down after so many milliseconds.
+    Fall(u64),
     Forget,
     Owe,
     Go(Mood),
@@ -84,7 +101,9 @@ impl<const VERSION: u16> Actor for Probe<VERSION> {
     const STATE_VERSION: u16 = VERSION;
     type Init = ();
     type Status = Mood;
-    type Deadline = (u64, bool, u64);
+    /// Which reminder: its moment, what it says, and which of those that are the same. None of
+    /// that changes when others go, so it is the same deadline for its back-off.
+    type Deadline = (Reminder, usize);
     type Effect = bool;
     type Answer = ();
 
@@ -114,18 +133,22 @@ impl<const VERSION: u16> Actor for Probe<VERSION> {
     }
 
     fn deadlines(&self, due: &mut Deadlines<Self::Deadline>) {
-        for (number, (at, more, refuses)) in (0..).zip(&self.reminders) {
-            due.at(*at, (*more, *refuses, number));
+        for (index, it) in self.reminders.iter().enumerate() {
+            let same = self.reminders[..index].iter().filter(|other| *other == it).count();
+            due.at(it.0, (*it, same));
         }
     }
 
     fn on_deadline(&mut self, due: Self::Deadline, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
-        let (more, refuses, number) = due;
+        let (reminder, same) = due;
+        let (at, more, refuses) = reminder;
         self.count += more;
         if refuses {
             return Err(Refusal::new("not this one"));
         }
-        self.reminders.remove(usize::try_from(number).unwrap_or(0));
+        FELL.set((more == 0).then_some((at, same)));
+        let place = self.reminders.iter().position(|it| *it == reminder);
+        place.map(|place| self.reminders.remove(place));
         Ok(())
     }
 
@@ -168,6 +191,7 @@ impl<const VERSION: u16> Handler<Do> for Probe<VERSION> {
             }
             Do::Remind(ms, more) => self.reminders.push((soon(ms), more, false)),
             Do::Nag(ms) => self.reminders.push((soon(ms), 0, true)),
+            Do::Fall(ms) => self.reminders.push((soon(ms), 0, false)),
             Do::Forget => self.reminders.clear(),
             Do::Owe => {
                 turn.effect(&true);
@@ -207,6 +231,7 @@ fn wish(told: &Do) -> Wish {
         Do::Beget(child) => Wish::Beget(child.clone()),
         Do::Remind(after, more) => Wish::Remind(ms(*after), *more),
         Do::Nag(after) => Wish::Nag(ms(*after)),
+        Do::Fall(after) => Wish::Remind(ms(*after), 0),
         Do::Forget => Wish::Forget,
         Do::Owe => Wish::Owe,
         Do::Go(mood) => Wish::Go(phase(*mood)),
@@ -224,7 +249,10 @@ pub struct Probes {
     /// The model after each batch since everything was durable; the first is the durable one.
     history: Vec<Model>,
     letters: BTreeMap<Vec<u8>, Letter>,
-    asked: Option<Wish>,
+    /// What texts of requests mean.
+    wishes: BTreeMap<String, Wish>,
+    /// When actors took the process down.
+    falls: BTreeMap<(ActorId, Fatal), Vec<Timestamp>>,
     /// Of the program that runs.
     version: Cell<u32>,
 }
@@ -242,14 +270,15 @@ impl Probes {
             model: Model::default(),
             history: vec![Model::default()],
             letters: BTreeMap::new(),
-            asked: None,
+            wishes: BTreeMap::new(),
+            falls: BTreeMap::new(),
             version: Cell::new(1),
         }
     }
 
     fn told(chance: &mut Chance) -> Do {
         let name = |chance: &mut Chance| format!("p{}", chance.below(NAMES));
-        match chance.below(16) {
+        match chance.below(17) {
             0..3 => Do::Add(1 + chance.below(9)),
             3 | 4 => Do::Tell(name(chance), 1 + chance.below(9)),
             5 | 6 => Do::Beget(name(chance)),
@@ -262,6 +291,7 @@ impl Probes {
             12 => Do::Go([Mood::Idle, Mood::Busy, Mood::Spent][chance.index(3)]),
             13 => [Do::Refuse, Do::Hide][chance.index(2)].clone(),
             14 => Do::Panic,
+            15 if chance.is(300) => Do::Fall(chance.below(30_000)),
             _ => Do::Die,
         }
     }
@@ -272,7 +302,9 @@ impl Probes {
             Some("create") => return Input::Birth,
             Some("destroy") => return Input::End,
             Some("retry") => return Input::Other,
-            Some(_) => return self.asked.take().map_or(Input::Other, Input::Wish),
+            Some(text) => {
+                return self.wishes.get(text).cloned().map_or(Input::Other, Input::Wish);
+            }
             None => {}
         }
         if let Some((_, answer)) = seen.answered {
@@ -381,7 +413,7 @@ impl Scenario for Probes {
         let told = Self::told(chance);
         let what = chance.below(10);
         if what > 3 {
-            self.asked = Some(wish(&told));
+            self.wishes.insert(format!("{told:?}"), wish(&told));
         }
         Some(match self.version.get() {
             1 => asked::<1>((&who, what), told, chance),
@@ -413,6 +445,27 @@ impl Scenario for Probes {
             self.history.push(self.model.clone());
         }
         Ok(())
+    }
+
+    fn takes_down(&mut self, turned: &Turned, now: Timestamp) -> Result<bool, Broken> {
+        let Some(fatal) = FELL.take() else { return Ok(false) };
+        let Some((who, _)) = turned.label.clone() else { return Ok(false) };
+        let back_off = self.limits().back_off_first;
+        let falls = self.falls.entry((who.clone(), fatal)).or_default();
+        if falls.len() == FALLS_MAX {
+            falls.clear();
+            return Ok(false);
+        }
+        // Checks G4: who takes the process down again and again backs off. A clock that was put
+        // back says nothing.
+        let last = falls.last().copied().filter(|last| *last <= now);
+        let is_soon = last.is_some_and(|last| now.since(last) < back_off);
+        if falls.len() >= FALLS_AT_ONCE && is_soon {
+            let why = format!("takes the process down for the {}th time at once", falls.len() + 1);
+            return Err(Broken { promise: "G4", id: who, why });
+        }
+        falls.push(now);
+        Ok(true)
     }
 
     fn kept(&mut self) {

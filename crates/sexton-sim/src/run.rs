@@ -86,6 +86,8 @@ pub struct Run {
     pub ended_at: Timestamp,
     /// What was wrong, if anything was.
     pub failure: Option<Broken>,
+    /// If it went wrong after the trouble was over: the last of what happened then, one line each.
+    pub ending: Vec<String>,
 }
 
 impl Run {
@@ -155,6 +157,7 @@ fn play(
         turns: 0,
         ended_at: Timestamp::ZERO,
         failure: None,
+        ending: Vec::new(),
     };
     let mut hasher = Hasher::default();
     let mut sim = match Sim::new(scenario, parts.max(1)) {
@@ -165,6 +168,9 @@ fn play(
         }
     };
     run.failure = go(&mut sim, (&mut run.steps, &mut hasher), next, (steps_max, listen)).err();
+    if run.failure.is_some() {
+        run.ending = sim.ending().lines().collect();
+    }
     run.turns = sim.turns();
     run.ended_at = sim.now();
     run.hash = hasher.text();
@@ -197,7 +203,7 @@ fn go(
     }
     let healed = sim.heal();
     hasher.add(sim.now().as_millis().to_string().as_bytes());
-    hasher.add(sim.take_story().as_bytes());
+    hasher.add(sim.turns().to_string().as_bytes());
     healed
 }
 
@@ -233,11 +239,12 @@ fn draw(chance: &mut Chance, faults: &Faults) -> Step {
         |chance: &mut Chance| if chance.is(faults.outside) { fate(chance) } else { Fate::Done };
     match chance.below(100) {
         0..15 => Step::Ask(chance.draw()),
-        15..45 => Step::Turn(part),
-        45..55 => Step::Notice(part),
-        55..68 => Step::Begin(part, fate(chance)),
-        68..80 => Step::Answer(chance.below(64)),
-        80..88 => Step::Flush,
+        15..35 => Step::Take(part),
+        35..55 => Step::Turn(part),
+        55..62 => Step::Hand(part),
+        62..70 => Step::Begin(chance.below(64), fate(chance)),
+        70..78 => Step::Answer(chance.below(64)),
+        78..88 => Step::Flush,
         88..93 => Step::Pass(chance.below(64)),
         _ => Step::Wait,
     }

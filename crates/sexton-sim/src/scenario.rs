@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sexton::audit::Broken;
+use sexton::mailbox::Class;
 use sexton::sweep::Sweep;
 use sexton::{
     Actor, ActorId, Answer, Call, EffectId, Error, ErrorKind, Handler, Intent, Kinds, Limits,
@@ -68,14 +69,23 @@ pub enum Asks {
     Operate,
 }
 
-pub(crate) type Sink = Arc<Mutex<Vec<Said>>>;
+/// What was said to whoever asked.
+pub(crate) type Spoken = Arc<Mutex<Vec<Said>>>;
 
-type Make = Box<dyn FnOnce(Sink) -> Result<Request, Error>>;
+/// What a request carries with it until it is answered or dropped.
+pub(crate) struct Slip {
+    pub(crate) said: Spoken,
+    /// Its place among those that wait, or whatever else it keeps.
+    pub(crate) pass: Box<dyn Send>,
+}
+
+type Make = Box<dyn FnOnce(Slip) -> Result<Request, Error>>;
 
 /// Something that is asked of an actor.
 pub struct Asked {
     pub(crate) id: ActorId,
     pub(crate) text: String,
+    pub(crate) class: Class,
     pub(crate) make: Make,
 }
 
@@ -85,10 +95,12 @@ impl fmt::Debug for Asked {
     }
 }
 
-fn answer<T>(sink: Sink, id: ActorId, asks: Asks) -> sexton::Reply<T> {
+fn answer<T>(slip: Slip, id: ActorId, asks: Asks) -> sexton::Reply<T> {
     Box::new(move |result: Result<T, Error>| {
+        let Slip { said, pass } = slip;
+        drop(pass);
         let result = result.map(drop).map_err(|error| error.kind());
-        sink.lock().unwrap_or_else(PoisonError::into_inner).push(Said { id, asks, result });
+        said.lock().unwrap_or_else(PoisonError::into_inner).push(Said { id, asks, result });
     })
 }
 
@@ -96,10 +108,15 @@ impl Asked {
     fn new(
         id: &ActorId,
         text: impl Into<String>,
-        make: impl FnOnce(ActorId, Sink) -> Result<Request, Error> + 'static,
+        make: impl FnOnce(ActorId, Slip) -> Result<Request, Error> + 'static,
     ) -> Self {
         let of = id.clone();
-        Self { id: id.clone(), text: text.into(), make: Box::new(move |sink| make(of, sink)) }
+        Self {
+            id: id.clone(),
+            text: text.into(),
+            class: Class::Call,
+            make: Box::new(move |slip| make(of, slip)),
+        }
     }
 
     /// That an actor is born, without a parent.
@@ -107,8 +124,8 @@ impl Asked {
     where
         A::Init: Serialize + 'static,
     {
-        Self::new(id, "create", move |id, sink| {
-            Request::create::<A>(&init, answer(sink, id, Asks::Create))
+        Self::new(id, "create", move |id, slip| {
+            Request::create::<A>(&init, answer(slip, id, Asks::Create))
         })
     }
 
@@ -118,8 +135,8 @@ impl Asked {
         A: Handler<M>,
         M: Message,
     {
-        Self::new(id, text, move |id, sink| {
-            Ok(Request::Call(Call::new::<A, M>(message, answer(sink, id, Asks::Call))))
+        Self::new(id, text, move |id, slip| {
+            Ok(Request::Call(Call::new::<A, M>(message, answer(slip, id, Asks::Call))))
         })
     }
 
@@ -129,30 +146,32 @@ impl Asked {
         text: impl Into<String>,
         request: impl FnOnce(sexton::Reply<()>) -> Request + 'static,
     ) -> Self {
-        Self::new(id, text, move |id, sink| Ok(request(answer(sink, id, Asks::Call))))
+        Self::new(id, text, move |id, slip| Ok(request(answer(slip, id, Asks::Call))))
     }
 
     /// That it goes; answered when it has its tombstone, or when its end is certain.
     pub fn destroy(id: &ActorId, is_waiting: bool) -> Self {
-        Self::new(id, "destroy", move |id, sink| {
+        let class = if is_waiting { Class::Wait } else { Class::Call };
+        let asked = Self::new(id, "destroy", move |id, slip| {
             let asks = if is_waiting { Asks::Destroy } else { Asks::DestroyLater };
             let intent = Intent { why: "asked".to_owned(), by: "simulation".to_owned() };
-            Ok(Request::Destroy { intent, is_waiting, reply: answer(sink, id, asks) })
-        })
+            Ok(Request::Destroy { intent, is_waiting, reply: answer(slip, id, asks) })
+        });
+        Self { class, ..asked }
     }
 
     /// That its first debt, or its stuck destruction, is tried now.
     pub fn retry(id: &ActorId) -> Self {
-        Self::new(id, "retry", |id, sink| {
-            Ok(Request::Retry { reply: answer(sink, id, Asks::Operate) })
+        Self::new(id, "retry", |id, slip| {
+            Ok(Request::Retry { reply: answer(slip, id, Asks::Operate) })
         })
     }
 
     /// That a debt is given up.
     pub fn abandon(id: &ActorId, number: u64) -> Self {
-        Self::new(id, format!("abandon {number}"), move |id, sink| {
+        Self::new(id, format!("abandon {number}"), move |id, slip| {
             let intent = Intent { why: "given up".to_owned(), by: "simulation".to_owned() };
-            Ok(Request::Abandon { number, intent, reply: answer(sink, id, Asks::Operate) })
+            Ok(Request::Abandon { number, intent, reply: answer(slip, id, Asks::Operate) })
         })
     }
 }
@@ -218,6 +237,16 @@ pub trait Scenario {
     /// The promise that does not hold.
     fn saw(&mut self, _seen: &Seen<'_>) -> Result<(), Broken> {
         Ok(())
+    }
+
+    /// Whether the turn that was just made takes the process down with it, as an overflow of the
+    /// stack would: nothing of it is submitted.
+    ///
+    /// # Errors
+    ///
+    /// The promise that does not hold.
+    fn takes_down(&mut self, _turned: &Turned, _now: Timestamp) -> Result<bool, Broken> {
+        Ok(false)
     }
 
     /// Everything that was submitted is durable.

@@ -1,66 +1,72 @@
-//! One simulated machine: the real engines, their gates and their sweeps on one doubtful store.
+//! One simulated machine: the real engines with their real runners, mailboxes and sweeps, on one
+//! doubtful store.
 //!
 //! It does one [`Step`] at a time, whichever it is told, and looks at the promises after each.
-//! What is real: engines, recovery, the gate, sweeps, mail between engines. What is made up: the
-//! clock, the disk, the world outside, and the order in which things happen.
+//! What is real: engines, recovery, the runners that a host surrounds them with (mailbox, slices,
+//! timers, gate, drain), group commit, sweeps, mail between engines. What is made up: the clock,
+//! the disk, the world outside, and the order in which things happen.
 
-use std::collections::{BTreeSet, VecDeque};
+mod end;
+mod part;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use sexton::audit::{self, Broken};
-use sexton::gate::{Gate, Outgoing};
-use sexton::key::MailOrder;
+use sexton::audit::Broken;
+use sexton::committer;
+use sexton::mailbox::{Input, Refused};
+use sexton::runner::{Runner, Slice};
 use sexton::sweep::{self, Pass, Sweep, Sweeper};
 use sexton::{
-    ActorId, Answer, Call, EffectId, Engine, Error, ErrorKind, Failure, Owed, Part, Request, Store,
-    Switch, Timestamp, Turned, key, query,
+    ActorId, Answer, EffectId, Engine, Error, ErrorKind, Failure, Owed, Store, Switch, Timestamp,
+    Turned, query,
 };
+use tokio::sync::oneshot;
 
+use self::end::Ending;
+use self::part::Part;
 use crate::doubtful::Doubtful;
-use crate::scenario::{Asked, Scenario, Scene, Seen, Sink, Took};
+use crate::scenario::{Asked, Scenario, Scene, Seen, Slip, Spoken, Took};
 use crate::step::{Fate, Lever, Step};
 use crate::trouble::{Trouble, nobody, settled};
 use crate::watch::{Settles, Watch};
 
 /// The broken promises that one look names.
 const BROKEN_MAX: usize = 3;
-
-/// An engine with what waits around it.
-struct Shardful {
-    engine: Engine,
-    gate: Gate,
-    notices: VecDeque<(MailOrder, ActorId)>,
-    /// When it was last asked what is due.
-    looked_at: Option<Timestamp>,
-}
+/// How often everything may have its turn at one moment. Chosen: far more than any scenario needs.
+const ROUNDS_MAX: u32 = 10_000;
 
 /// What a turn came from.
-#[derive(Clone, Copy, Default)]
-struct Origin<'a> {
-    asked: Option<&'a str>,
-    answered: Option<(&'a EffectId, &'a Answer)>,
+#[derive(Default)]
+struct Origin {
+    asked: Option<String>,
+    answered: Option<(EffectId, Answer)>,
     gives_up: bool,
 }
 
 pub(crate) struct Sim<'a> {
     scenario: &'a mut dyn Scenario,
     store: Arc<Doubtful>,
-    parts: Vec<Shardful>,
-    ghost: Option<Engine>,
-    /// Effects that were begun and not answered yet.
+    parts: Vec<Part>,
+    ghost: Option<Runner>,
+    is_flush_wanted: bool,
+    /// Effects that were handed out and not answered yet.
     begun: BTreeSet<EffectId>,
+    /// Effects that nobody has begun to perform.
+    handed: Vec<Owed>,
     now: Timestamp,
-    /// The latest that the clock ever was.
-    latest: Timestamp,
     version: u32,
     answers: Vec<(Timestamp, EffectId, Answer)>,
     sweeps: Vec<Box<dyn Sweep>>,
-    said: Sink,
+    /// For each sweep: shared with the pass that is under way.
+    passing: Vec<Arc<()>>,
+    said: Spoken,
     watch: Watch,
     /// What the last step did, in words.
     story: String,
     turns: u64,
+    ending: Ending,
 }
 
 impl<'a> Sim<'a> {
@@ -71,16 +77,19 @@ impl<'a> Sim<'a> {
             store: Arc::new(Doubtful::new()),
             parts: Vec::new(),
             ghost: None,
+            is_flush_wanted: false,
             begun: BTreeSet::new(),
+            handed: Vec::new(),
             now: Timestamp::ZERO,
-            latest: Timestamp::ZERO,
             version: 1,
             answers: Vec::new(),
             sweeps,
-            said: Sink::default(),
+            passing: Vec::new(),
+            said: Spoken::default(),
             watch: Watch::default(),
             story: String::new(),
             turns: 0,
+            ending: Ending::default(),
         };
         sim.open(n_parts)?;
         Ok(sim)
@@ -109,14 +118,13 @@ impl<'a> Sim<'a> {
     fn open(&mut self, n_parts: u16) -> Result<(), Trouble> {
         let fences = self.store.claim()?;
         self.parts.clear();
+        self.passing = self.sweeps.iter().map(|_| Arc::new(())).collect();
         for index in 0..n_parts {
-            let part = Part { index, count: n_parts };
+            let part = sexton::Part { index, count: n_parts };
             let kinds = self.scenario.kinds(self.version);
             let store: &dyn Store = &*self.store;
             let engine = Engine::recover(kinds, self.scenario.limits(), store, (part, &fences))?;
-            let gate = Gate::new(engine.order());
-            let notices = VecDeque::new();
-            self.parts.push(Shardful { engine, gate, notices, looked_at: None });
+            self.parts.push(Part::new(engine));
         }
         Ok(())
     }
@@ -125,9 +133,13 @@ impl<'a> Sim<'a> {
         u16::try_from(self.parts.len()).unwrap_or(1)
     }
 
+    fn index(&self, part: u16) -> usize {
+        usize::from(part % self.count())
+    }
+
     /// Which engine has an actor.
     fn part_of(&self, id: &ActorId) -> usize {
-        usize::from(id.shard().number() % self.count())
+        self.index(id.shard().number())
     }
 
     /// Does a step; `false` if there was nothing to do.
@@ -137,25 +149,8 @@ impl<'a> Sim<'a> {
             Err(Trouble::Broken(broken)) => Err(broken),
             Err(Trouble::Ended(error)) => {
                 self.tell(&format!("the process ends: {error}"));
-                let kept = match step {
-                    Step::FailFlush(kept) | Step::FailRead(_, kept) => *kept,
-                    // Nothing was lost but the process.
-                    Step::Ask(_)
-                    | Step::Turn(_)
-                    | Step::Notice(_)
-                    | Step::Begin(..)
-                    | Step::Answer(_)
-                    | Step::Flush
-                    | Step::Crash(_)
-                    | Step::Ghost
-                    | Step::Pass(_)
-                    | Step::FailPass(_)
-                    | Step::Wait
-                    | Step::Jump(_)
-                    | Step::Evict
-                    | Step::Switch(_)
-                    | Step::Upgrade => u64::MAX,
-                };
+                // Otherwise nothing is lost but the process.
+                let kept = step.survivors().unwrap_or(u64::MAX);
                 self.crash(kept).map_err(settled)?;
                 Ok(true)
             }
@@ -165,22 +160,31 @@ impl<'a> Sim<'a> {
     fn try_step(&mut self, step: &Step) -> Result<bool, Trouble> {
         match step {
             Step::Ask(seed) => self.ask(*seed),
-            Step::Turn(part) => self.turn(*part),
-            Step::Notice(part) => Ok(self.notice(*part)),
-            Step::Begin(part, fate) => self.begin(*part, *fate),
+            Step::Take(part) => {
+                self.work(self.index(*part), Slice { inputs: 1, steps: 0, effects: 0 })
+            }
+            Step::Turn(part) => {
+                self.work(self.index(*part), Slice { inputs: 0, steps: 1, effects: 0 })
+            }
+            Step::Hand(part) => {
+                self.work(self.index(*part), Slice { inputs: 0, steps: 0, effects: 8 })
+            }
+            Step::Begin(n, fate) => Ok(self.begin(*n, *fate)),
             Step::Answer(n) => self.answer(*n),
             Step::Flush => self.flush(),
             Step::FailFlush(_) => {
                 if self.store.pending() == 0 {
                     return Ok(false);
                 }
+                self.is_flush_wanted = true;
                 self.store.fail_next_flush();
                 self.flush()
             }
             Step::Crash(kept) => self.crash(*kept).map(|()| true),
             Step::FailRead(part, after) => {
                 self.store.fail_reads_after(*after % 8);
-                let result = self.turn(*part);
+                let result =
+                    self.work(self.index(*part), Slice { inputs: 0, steps: 1, effects: 8 });
                 self.store.mend_reads();
                 result
             }
@@ -189,13 +193,14 @@ impl<'a> Sim<'a> {
             Step::FailPass(n) => self.fail_pass(*n),
             Step::Wait => Ok(self.wait(None)),
             Step::Jump(ms) => {
-                self.latest = self.latest.max(self.now);
                 let at = self.now.as_millis().saturating_add(*ms).max(0);
                 self.now = Timestamp::from_millis(at);
+                // Timers notice within 30 s that the clock was set: at once, as far as it goes.
+                self.parts.iter().for_each(|part| part.mailbox().nudge());
                 Ok(true)
             }
             Step::Evict => {
-                self.parts.iter_mut().for_each(|part| part.engine.evict_idle(Timestamp::MAX));
+                self.parts.iter_mut().for_each(Part::evict);
                 Ok(true)
             }
             Step::Switch(lever) => {
@@ -210,66 +215,45 @@ impl<'a> Sim<'a> {
         let mut chance = crate::Chance::new(seed);
         let scene = Scene { now: self.now, store: &*self.store };
         let Some(asked) = self.scenario.ask(&mut chance, scene) else { return Ok(false) };
-        self.request(asked)?;
+        self.tell(&format!("asks {} to {}", asked.id, asked.text));
+        let index = self.part_of(&asked.id);
+        match self.parts[index].admit(asked.class) {
+            Ok(permit) => {
+                self.put(asked, Slip { said: Arc::clone(&self.said), pass: Box::new(permit) });
+            }
+            Err(Refused::Busy) => self.tell("there is no place for it"),
+            Err(Refused::Closed) => return Err(nobody("G2", "refused for ever".to_owned()).into()),
+        }
         Ok(true)
     }
 
-    fn request(&mut self, asked: Asked) -> Result<(), Trouble> {
-        let Asked { id, text, make } = asked;
-        self.tell(&format!("asks {id} to {text}"));
-        let Ok(request) = make(Arc::clone(&self.said)) else { return Ok(()) };
-        let gives_up = matches!(request, Request::Abandon { .. });
-        let part = self.part_of(&id);
-        let turned = self.parts[part].engine.request(self.now, &*self.store, &id, request)?;
-        self.absorb(part, turned, Origin { asked: Some(&text), gives_up, ..Origin::default() })
-    }
-
-    fn turn(&mut self, part: u16) -> Result<bool, Trouble> {
-        let index = usize::from(part % self.count());
-        let Shardful { engine, looked_at, .. } = &mut self.parts[index];
-        // It looks ahead when time has gone on: something is done if only that.
-        let is_first_look = *looked_at != Some(self.now);
-        *looked_at = Some(self.now);
-        match engine.next(self.now, &*self.store)? {
-            Some(turned) => self.absorb(index, turned, Origin::default()).map(|()| true),
-            None => Ok(is_first_look),
+    /// Puts a request into its mailbox.
+    fn put(&mut self, asked: Asked, slip: Slip) {
+        let Asked { id, text, make, .. } = asked;
+        if let Ok(request) = make(slip) {
+            let index = self.part_of(&id);
+            self.parts[index].ask(id, text, request);
         }
     }
 
-    fn notice(&mut self, part: u16) -> bool {
-        let index = usize::from(part % self.count());
-        let part = &mut self.parts[index];
-        match part.notices.pop_front() {
-            Some((place, to)) => {
-                part.engine.notice(place, to);
-                true
-            }
-            None => false,
-        }
+    /// A request whose caller asks again until it is taken: it is taken at once.
+    fn ask_at_once(&mut self, asked: Asked) -> Result<(), Trouble> {
+        let index = self.part_of(&asked.id);
+        self.tell(&format!("asks {} to {}", asked.id, asked.text));
+        self.put(asked, Slip { said: Arc::clone(&self.said), pass: Box::new(()) });
+        while self.work(index, Slice { inputs: 1, steps: 0, effects: 0 })? {}
+        Ok(())
     }
 
-    fn begin(&mut self, part: u16, fate: Fate) -> Result<bool, Trouble> {
-        let index = usize::from(part % self.count());
-        let debt = self.parts[index].engine.next_debt();
-        let Some(owed) = self.parts[index].engine.next_effect(self.now, &*self.store)? else {
-            return Ok(self.parts[index].engine.next_debt() != debt);
+    /// Performs one of the effects that were handed out.
+    fn begin(&mut self, n: u64, fate: Fate) -> bool {
+        let Some(chosen) = usize::try_from(n).unwrap_or(0).checked_rem(self.handed.len()) else {
+            return false;
         };
-        // Checks G2: an effect leaves only when the turn that recorded it is durable.
-        let Owed { id, .. } = &owed;
-        if !self.watch.is_durable(&key::debt(&id.actor.id, id.number)) {
-            let why = format!("effect {} leaves before it is durable", id.number);
-            return Err(Broken { promise: "G2", id: id.actor.id.clone(), why }.into());
-        }
-        // Checks G3: of one actor one effect at a time.
-        if let Some(other) = self.begun.iter().find(|other| other.actor.id == id.actor.id) {
-            let why = format!("effect {} begins before {other} is answered", id.number);
-            return Err(Broken { promise: "G3", id: id.actor.id.clone(), why }.into());
-        }
-        self.begun.insert(id.clone());
-        self.tell(&format!("begins {id}"));
+        let owed = self.handed.remove(chosen);
+        let (id, now) = (owed.id.clone(), self.now);
+        self.tell(&format!("performs {id}"));
         let failure = |class: &str| Failure { class: class.to_owned(), message: "it rains".into() };
-        let id = id.clone();
-        let now = self.now;
         match fate {
             Fate::Transient => self.answers.push((now, id, Answer::Transient(failure("network")))),
             Fate::Permanent => self.answers.push((now, id, Answer::Permanent(failure("invalid")))),
@@ -280,7 +264,7 @@ impl<'a> Sim<'a> {
                 }
             }
         }
-        Ok(true)
+        true
     }
 
     /// Puts the answer of an effect that was done on its way, as fate will have it.
@@ -301,36 +285,32 @@ impl<'a> Sim<'a> {
         }
     }
 
+    /// One of the answers that are under way arrives in its mailbox.
     fn answer(&mut self, n: u64) -> Result<bool, Trouble> {
         let now = self.now;
         let more = self.scenario.due(now).into_iter().map(|(id, answer)| (now, id, answer));
         self.answers.extend(more);
         for asked in self.scenario.calls(now) {
-            self.request(asked)?;
+            self.ask_at_once(asked)?;
         }
         let due = self.answers.iter().enumerate().filter(|(_, (at, ..))| *at <= now);
         let due: Vec<usize> = due.map(|(index, _)| index).collect();
         let Some(chosen) = usize::try_from(n).unwrap_or(0).checked_rem(due.len()) else {
             return Ok(false);
         };
-        let (_, id, answer) = self.answers.remove(due[chosen]);
-        self.begun.remove(&id);
-        let part = self.part_of(&id.actor.id);
-        let engine = &mut self.parts[part].engine;
-        let turned = engine.answer(now, &*self.store, &id, answer.clone())?;
-        match turned {
-            Some(turned) => {
-                let answered = Some((&id, &answer));
-                self.absorb(part, turned, Origin { answered, ..Origin::default() })?;
-            }
-            None => self.tell(&format!("an answer for {id} is of no use")),
-        }
+        let (_, to, answer) = self.answers.remove(due[chosen]);
+        self.tell(&format!("{to} is answered"));
+        let index = self.part_of(&to.actor.id);
+        self.parts[index].push(Input::Answer { to, answer });
         Ok(true)
     }
 
-    /// Takes what a turn made: to the store, to other engines, and behind the gate.
-    fn absorb(&mut self, part: usize, turned: Turned, origin: Origin<'_>) -> Result<(), Trouble> {
+    /// Takes what a turn made to the watch, to the store, and to other engines.
+    fn absorb(&mut self, turned: &mut Turned, origin: &Origin) -> Result<(), Trouble> {
         self.turns += 1;
+        if self.scenario.takes_down(turned, self.now)? {
+            return Err(Error::new(ErrorKind::Closed, "a handler took the process down").into());
+        }
         // The turn is made: whoever looks at it now can read.
         self.store.mend_reads();
         if let Some((id, cause)) = &turned.label {
@@ -339,32 +319,27 @@ impl<'a> Sim<'a> {
         for event in &turned.events {
             self.tell(&format!("{:?}", event.what));
         }
-        let settles = match origin.answered {
+        let settles = match &origin.answered {
             Some((id, Answer::Done(_) | Answer::Permanent(_))) => Settles::Effect(id),
             Some(_) | None if origin.gives_up => Settles::Any,
             Some(_) | None => Settles::Nothing,
         };
-        self.watch.take(&turned, self.now, settles)?;
-        let mut turned = turned;
+        self.watch.take(turned, self.now, settles)?;
         if let Some(batch) = turned.batch.clone() {
             self.store.submit(batch)?;
         }
         let scene = Scene { now: self.now, store: &*self.store };
-        let (asked, answered) = (origin.asked, origin.answered);
-        self.scenario.saw(&Seen { scene, turned: &turned, asked, answered })?;
-        for (place, to) in std::mem::take(&mut turned.notices) {
+        let answered = origin.answered.as_ref().map(|(id, answer)| (id, answer));
+        self.scenario.saw(&Seen { scene, turned, asked: origin.asked.as_deref(), answered })?;
+        for (place, to) in turned.notices.drain(..) {
             let other = self.part_of(&to);
-            self.parts[other].notices.push_back((place, to));
+            self.parts[other].push(Input::Notice { place, to });
         }
-        let Turned { gate, releases, events, .. } = turned;
-        let outgoing = self.parts[part].gate.hold(Outgoing { gate, releases, events });
-        self.let_out(outgoing)
+        Ok(())
     }
 
-    fn let_out(&mut self, outgoing: Option<Outgoing>) -> Result<(), Trouble> {
-        for release in outgoing.into_iter().flat_map(|it| it.releases) {
-            release();
-        }
+    /// Hears what was said to whoever asked.
+    fn listen(&mut self) -> Result<(), Trouble> {
         let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
         for said in said {
             self.watch.told(&said)?;
@@ -372,22 +347,15 @@ impl<'a> Sim<'a> {
         Ok(())
     }
 
+    /// Makes durable what was submitted; runners hear of it as news in their mailboxes.
     fn flush(&mut self) -> Result<bool, Trouble> {
-        if self.store.pending() == 0 && self.parts.iter().all(|part| part.gate.is_empty()) {
+        if !std::mem::take(&mut self.is_flush_wanted) {
             return Ok(false);
         }
-        self.store.flush()?;
+        let mailboxes: Vec<_> = self.parts.iter().map(|it| Arc::clone(it.mailbox())).collect();
+        committer::flush(&*self.store, &mailboxes)?;
         self.watch.flushed();
         self.scenario.kept();
-        for index in 0..self.parts.len() {
-            let part = &mut self.parts[index];
-            let order = part.engine.order();
-            part.engine.flushed(order);
-            part.gate.open(order);
-            while let Some(outgoing) = self.parts[index].gate.take() {
-                self.let_out(Some(outgoing))?;
-            }
-        }
         Ok(true)
     }
 
@@ -400,9 +368,14 @@ impl<'a> Sim<'a> {
         self.scenario.lost(kept);
         self.answers.clear();
         self.begun.clear();
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.handed.clear();
+        self.is_flush_wanted = false;
         let n_parts = self.count();
-        self.ghost = (!self.parts.is_empty()).then(|| self.parts.remove(0).engine);
+        let mut parts = std::mem::take(&mut self.parts).into_iter();
+        self.ghost = parts.next().and_then(Part::into_runner);
+        // The others end here, and with them whoever waited for their answers.
+        parts.for_each(drop);
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.open(n_parts)?;
         self.look().map_err(Trouble::Broken)
     }
@@ -410,8 +383,9 @@ impl<'a> Sim<'a> {
     /// A process that was taken for dead writes: checks G3.
     fn haunt(&mut self) -> Result<bool, Trouble> {
         let Some(mut ghost) = self.ghost.take() else { return Ok(false) };
+        let Some(engine) = ghost.engine() else { return Ok(false) };
         // It had its chance: there is no second.
-        let Ok(Some(turned)) = ghost.next(self.now, &*self.store) else { return Ok(true) };
+        let Ok(Some(turned)) = engine.next(self.now, &*self.store) else { return Ok(true) };
         let (Some(batch), Some((id, _))) = (turned.batch, turned.label) else { return Ok(true) };
         match self.store.submit(batch) {
             Err(error) if error.kind() == ErrorKind::Closed => Ok(true),
@@ -427,74 +401,54 @@ impl<'a> Sim<'a> {
         let Some(index) = usize::try_from(n).unwrap_or(0).checked_rem(self.sweeps.len()) else {
             return Ok(false);
         };
-        let name = self.sweeps[index].name();
-        let id = sweep::sweeper(name).map_err(|error| nobody("G12", error.to_string()))?;
-        let Some(state) = query::state::<Sweeper>(&*self.store, &id)? else {
-            let sweep = &self.sweeps[index];
-            let init = (self.now + sweep.every(), sweep.back_off());
-            self.request(Asked::create::<Sweeper>(&id, init))?;
-            return Ok(true);
-        };
-        if state.next_at > self.now {
+        if Arc::strong_count(&self.passing[index]) > 1 {
             return Ok(false);
         }
         let sweep = self.sweeps[index].as_ref();
-        let plan = sweep::plan(sweep, &state, self.now, &*self.store)?;
-        // Checks G12: no more than its limit.
-        if plan.asks.len() > sweep.limit() {
-            let why = format!("a pass asks {}, over its limit", plan.asks.len());
-            return Err(Broken { promise: "G12", id, why }.into());
-        }
-        let pass = Pass::of(plan, self.now + sweep.every());
-        let call = Call::new::<Sweeper, Pass>(pass, Box::new(drop));
-        let part = self.part_of(&id);
-        let request = Request::Call(call);
-        let turned = self.parts[part].engine.request(self.now, &*self.store, &id, request)?;
-        self.absorb(part, turned, Origin::default())?;
+        let id = sweep::sweeper(sweep.name()).map_err(|error| nobody("G12", error.to_string()))?;
+        let asked = match query::state::<Sweeper>(&*self.store, &id)? {
+            None => Asked::create::<Sweeper>(&id, (self.now + sweep.every(), sweep.back_off())),
+            Some(state) if state.due_at(self.now, sweep.every()) > self.now => return Ok(false),
+            Some(state) => {
+                let plan = sweep::plan(sweep, &state, self.now, &*self.store)?;
+                // Checks G12: no more than its limit.
+                if plan.asks.len() > sweep.limit() {
+                    let why = format!("a pass asks {}, over its limit", plan.asks.len());
+                    return Err(Broken { promise: "G12", id, why }.into());
+                }
+                let pass = Pass::of(plan, self.now + sweep.every());
+                Asked::call::<Sweeper, _>(&id, pass, "pass")
+            }
+        };
+        self.tell(&format!("{id} passes"));
+        let pass = Box::new(Arc::clone(&self.passing[index]));
+        self.put(asked, Slip { said: Arc::clone(&self.said), pass });
         Ok(true)
     }
 
     /// A sweep that cannot read asks nobody: checks G12.
     fn fail_pass(&mut self, n: u64) -> Result<bool, Trouble> {
-        let turns = self.turns;
+        let asked: Vec<usize> = self.passing.iter().map(Arc::strong_count).collect();
         self.store.fail_reads_after(n % 6);
         let result = self.pass(n);
         self.store.mend_reads();
+        let asks = self.passing.iter().map(Arc::strong_count);
         match result {
-            Err(Trouble::Ended(_)) if self.turns == turns => Ok(true),
+            Err(Trouble::Ended(_)) if asks.eq(asked) => Ok(true),
             other => other,
-        }
-    }
-
-    /// Lets time pass to the next moment at which something is due, but not beyond `until`.
-    fn wait(&mut self, until: Option<Timestamp>) -> bool {
-        let now = self.now;
-        let wakes = self.parts.iter().filter_map(|part| part.engine.next_wake());
-        let answers = self.answers.iter().map(|(at, ..)| *at);
-        let sweeps = self.sweeps.iter().filter_map(|sweep| {
-            let id = sweep::sweeper(sweep.name()).ok()?;
-            query::state::<Sweeper>(&*self.store, &id).ok()?.map(|state| state.next_at)
-        });
-        let others = self.scenario.next_due();
-        let moments = wakes.chain(answers).chain(sweeps).chain(others);
-        let next = moments.filter(|at| *at > now).min();
-        match next.filter(|at| until.is_none_or(|until| *at <= until)) {
-            Some(at) => {
-                self.now = at;
-                true
-            }
-            None => false,
         }
     }
 
     fn turn_lever(&mut self, lever: Lever) {
         for part in &mut self.parts {
-            match lever {
-                Lever::AlarmsOff => part.engine.switch_alarms(Switch::Paused),
-                Lever::AlarmsOn => part.engine.switch_alarms(Switch::On),
-                Lever::EffectsOff => part.engine.switch_effects(Switch::Paused),
-                Lever::EffectsOn => part.engine.switch_effects(Switch::On),
-            }
+            // Nobody waits to hear that it is done.
+            let done = oneshot::channel().0;
+            part.push(match lever {
+                Lever::AlarmsOff => Input::Alarms(Switch::Paused, done),
+                Lever::AlarmsOn => Input::Alarms(Switch::On, done),
+                Lever::EffectsOff => Input::Effects(Switch::Paused, done),
+                Lever::EffectsOn => Input::Effects(Switch::On, done),
+            });
         }
     }
 
@@ -503,82 +457,10 @@ impl<'a> Sim<'a> {
         if self.version >= self.scenario.versions() {
             return Ok(false);
         }
-        self.flush()?;
+        self.drain()?;
         self.version += 1;
-        self.crash(u64::MAX)?;
+        // Checks G2: after it ended in order nothing can be lost.
+        self.crash(0)?;
         Ok(true)
-    }
-
-    /// Everything at this moment, in the order of the house; `false` if there was nothing.
-    fn settle(&mut self) -> Result<bool, Broken> {
-        let mut is_any = false;
-        for part in 0..self.count() {
-            while self.step(&Step::Notice(part))? || self.step(&Step::Turn(part))? {
-                is_any = true;
-            }
-        }
-        while self.step(&Step::Answer(0))? {
-            is_any = true;
-        }
-        if self.store.pending() > 0 || self.parts.iter().any(|it| it.engine.needs_flush(self.now)) {
-            is_any |= self.step(&Step::Flush)?;
-        }
-        for part in 0..self.count() {
-            while self.step(&Step::Begin(part, Fate::Done))? {
-                is_any = true;
-            }
-        }
-        for n in 0..u64::try_from(self.sweeps.len()).unwrap_or(0) {
-            is_any |= self.step(&Step::Pass(n))?;
-        }
-        Ok(is_any)
-    }
-
-    /// Lets so much time pass without trouble, everything at its own moment.
-    fn pass_time(&mut self, time: Duration) -> Result<(), Broken> {
-        let over = self.now + time;
-        loop {
-            while self.settle()? {}
-            self.story.clear();
-            if !self.wait(Some(over)) {
-                self.now = self.now.max(over);
-                while self.settle()? {}
-                return Ok(());
-            }
-        }
-    }
-
-    /// The time of trouble is over: all comes to its end, or a promise is broken.
-    pub(crate) fn heal(&mut self) -> Result<(), Broken> {
-        for lever in [Lever::AlarmsOn, Lever::EffectsOn] {
-            self.turn_lever(lever);
-        }
-        // A clock that was put back is right again: what was written down as due by the wrong one
-        // is not waited for.
-        self.now = self.now.max(self.latest);
-        self.pass_time(self.scenario.calm())?;
-        self.watch.nothing_is_late(self.now)?;
-        let scene = Scene { now: self.now, store: &*self.store };
-        for asked in self.scenario.heal(scene) {
-            self.request(asked).map_err(settled)?;
-        }
-        self.pass_time(self.scenario.patience())?;
-        self.look()?;
-        let scenario = &*self.scenario;
-        self.watch.at_rest(self.now, |id| scenario.is_perpetual(id))?;
-        let scene = Scene { now: self.now, store: &*self.store };
-        self.scenario.end(scene)
-    }
-
-    /// Everything that can be told from the records: checks G1 to G11 on the store as it is.
-    pub(crate) fn look(&self) -> Result<(), Broken> {
-        let unreadable = |error: Error| nobody("G2", error.to_string());
-        self.watch.agrees(&*self.store).map_err(unreadable)??;
-        let kinds = self.scenario.kinds(self.version);
-        let broken = audit::audit(&*self.store, &kinds, BROKEN_MAX).map_err(unreadable)?;
-        match broken.into_iter().next() {
-            Some(broken) => Err(broken),
-            None => Ok(()),
-        }
     }
 }

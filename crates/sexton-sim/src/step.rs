@@ -11,15 +11,18 @@ use std::str::FromStr;
 pub enum Step {
     /// Somebody asks something; the scenario makes it from this number.
     Ask(u64),
+    /// An engine takes what lies in its mailbox next: a request, mail from another engine, an
+    /// answer, a switch; or hears of a flush.
+    Take(u16),
     /// An engine does what is due next: a mail, an alarm.
     Turn(u16),
-    /// An engine hears of mail from another.
-    Notice(u16),
-    /// An engine hands out the effect that is due next, and this becomes of it.
-    Begin(u16, Fate),
-    /// One of the answers that are under way arrives.
+    /// An engine hands out the effects that are due.
+    Hand(u16),
+    /// One of the effects that were handed out is performed, and this becomes of it.
+    Begin(u64, Fate),
+    /// One of the answers that are under way arrives in its mailbox.
     Answer(u64),
-    /// All that was submitted is made durable, and what waited for that goes out.
+    /// All that was submitted is made durable.
     Flush,
     /// The flush fails: nobody knows what the disk holds. The process ends, so many of the
     /// batches since the last flush survive.
@@ -76,6 +79,30 @@ pub enum Lever {
     EffectsOn,
 }
 
+impl Step {
+    /// How many batches survive if the process ends at this step, where that is decided here.
+    pub(crate) fn survivors(&self) -> Option<u64> {
+        match self {
+            Self::FailFlush(kept) | Self::FailRead(_, kept) | Self::Crash(kept) => Some(*kept),
+            Self::Ask(_)
+            | Self::Take(_)
+            | Self::Turn(_)
+            | Self::Hand(_)
+            | Self::Begin(..)
+            | Self::Answer(_)
+            | Self::Flush
+            | Self::Ghost
+            | Self::Pass(_)
+            | Self::FailPass(_)
+            | Self::Wait
+            | Self::Jump(_)
+            | Self::Evict
+            | Self::Switch(_)
+            | Self::Upgrade => None,
+        }
+    }
+}
+
 impl Fate {
     const PLAIN: [(Self, &'static str); 5] = [
         (Self::Done, "done"),
@@ -100,11 +127,12 @@ impl fmt::Display for Step {
         match self {
             Self::Ask(n) => write!(f, "ask {n}"),
             Self::Turn(part) => write!(f, "turn {part}"),
-            Self::Notice(part) => write!(f, "notice {part}"),
-            Self::Begin(part, Fate::Late(ms)) => write!(f, "begin {part} late {ms}"),
-            Self::Begin(part, fate) => {
+            Self::Take(part) => write!(f, "take {part}"),
+            Self::Hand(part) => write!(f, "hand {part}"),
+            Self::Begin(n, Fate::Late(ms)) => write!(f, "begin {n} late {ms}"),
+            Self::Begin(n, fate) => {
                 let name = Fate::PLAIN.iter().find(|(it, _)| it == fate).map_or("done", |it| it.1);
-                write!(f, "begin {part} {name}")
+                write!(f, "begin {n} {name}")
             }
             Self::Answer(n) => write!(f, "answer {n}"),
             Self::Flush => f.write_str("flush"),
@@ -144,13 +172,12 @@ fn read(words: &[&str]) -> Option<Step> {
     Some(match words {
         ["ask", n] => Step::Ask(n.parse().ok()?),
         ["turn", part] => Step::Turn(part.parse().ok()?),
-        ["notice", part] => Step::Notice(part.parse().ok()?),
-        ["begin", part, "late", ms] => {
-            Step::Begin(part.parse().ok()?, Fate::Late(ms.parse().ok()?))
-        }
-        ["begin", part, fate] => {
+        ["take", part] => Step::Take(part.parse().ok()?),
+        ["hand", part] => Step::Hand(part.parse().ok()?),
+        ["begin", n, "late", ms] => Step::Begin(n.parse().ok()?, Fate::Late(ms.parse().ok()?)),
+        ["begin", n, fate] => {
             let fate = Fate::PLAIN.iter().find(|(_, name)| name == fate)?.0;
-            Step::Begin(part.parse().ok()?, fate)
+            Step::Begin(n.parse().ok()?, fate)
         }
         ["answer", n] => Step::Answer(n.parse().ok()?),
         ["flush"] => Step::Flush,
@@ -178,7 +205,8 @@ mod tests {
         let mut steps = vec![
             Step::Ask(u64::MAX),
             Step::Turn(2),
-            Step::Notice(0),
+            Step::Take(0),
+            Step::Hand(1),
             Step::Begin(1, Fate::Late(70)),
             Step::Answer(3),
             Step::Flush,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sexton::audit::Broken;
 use sexton::key::{self, Key, Parsed, Table};
 use sexton::{
-    ActorId, ActorRef, DESTROYING, EffectId, Entry, Error, ErrorKind, Event, RowRecord, Store,
+    ActorId, ActorRef, DESTROYING, Debt, EffectId, Entry, Error, ErrorKind, Event, RowRecord, Store,
     Timestamp, Turned, What, codec,
 };
 
@@ -22,16 +22,26 @@ pub(crate) struct Watch {
     shown: BTreeMap<ActorId, String>,
     /// Mail that was taken out of its inbox: it never lies there again.
     taken: BTreeSet<Key>,
-    /// For each batch since the last flush: what it replaced, and the mail that it took.
+    /// The batches since the last flush.
     undo: Vec<Undo>,
+    /// The last event of each life that was told to subscribers.
+    heard: BTreeMap<(ActorId, u32), u64>,
     /// Of whom somebody was told that he is there.
     told_there: BTreeSet<ActorId>,
     /// Of whom somebody was told that he has his tombstone.
     told_gone: BTreeSet<ActorId>,
 }
 
-/// What a batch replaced, and the mail that it took.
-type Undo = (Vec<(Key, Option<Vec<u8>>)>, Vec<Key>);
+/// A batch that no flush has covered.
+#[derive(Debug, Default)]
+struct Undo {
+    /// What it replaced.
+    replaced: Vec<(Key, Option<Vec<u8>>)>,
+    /// The mail that it took.
+    took: Vec<Key>,
+    /// Whose events it carries: actor, incarnation, number.
+    events: Vec<(ActorId, u32, u64)>,
+}
 
 /// What a turn may settle.
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +75,18 @@ impl Watch {
                 self.may_write(who, (&parsed, write.value.as_deref()), (&write.key, settles))?;
             }
         }
-        let (mut replaced, mut took) = (Vec::new(), Vec::new());
+        let place = |event: &Event| (event.actor.clone(), event.incarnation, event.number);
+        let events = turned.events.iter().map(place).collect();
+        let mut undo = Undo { events, ..Undo::default() };
         for write in &batch.writes {
             let earlier = self.put(write.key.clone(), write.value.clone());
             let is_mail = matches!(key::parse(&write.key), Some(Parsed::Inbox(..)));
             if is_mail && write.value.is_none() && self.taken.insert(write.key.clone()) {
-                took.push(write.key.clone());
+                undo.took.push(write.key.clone());
             }
-            replaced.push((write.key.clone(), earlier));
+            undo.replaced.push((write.key.clone(), earlier));
         }
-        self.undo.push((replaced, took));
+        self.undo.push(undo);
         if before.is_some() && matches!(self.entry(who), Some(Entry::Tombstone(_))) {
             self.nothing_is_left_of(who)?;
         }
@@ -258,11 +270,11 @@ impl Watch {
     /// The process ended; of the batches since the last flush the first `kept` survive.
     pub(crate) fn crashed(&mut self, kept: usize) {
         let undone = self.undo.split_off(kept.min(self.undo.len()));
-        for (replaced, took) in undone.into_iter().rev() {
-            for (key, earlier) in replaced.into_iter().rev() {
+        for undo in undone.into_iter().rev() {
+            for (key, earlier) in undo.replaced.into_iter().rev() {
                 drop(self.put(key, earlier));
             }
-            for key in took {
+            for key in undo.took {
                 self.taken.remove(&key);
             }
         }
@@ -316,6 +328,37 @@ impl Watch {
         }
     }
 
+    /// Checks G8 and G10 when a moment is over and nothing is wrong: mail was taken, and of each
+    /// actor that owes anything one effect was handed out, unless it waits for a back-off.
+    pub(crate) fn nothing_waits(&self, begun: &BTreeSet<EffectId>) -> Result<(), Broken> {
+        let mut owing = None;
+        for (key, value) in &self.records {
+            match key::parse(key) {
+                Some(Parsed::Inbox(to, _)) => {
+                    return Err(broken("G10", &to, "mail waits in its inbox, and nothing is wrong"));
+                }
+                Some(Parsed::Debt(id, number)) if owing.as_ref() != Some(&id) => {
+                    let is_first_try = codec::open::<Debt>(value).is_ok_and(|it| it.failures == 0);
+                    if is_first_try && begun.iter().all(|it| it.actor.id != id) {
+                        let why = format!("effect {number} waits, and nothing is wrong");
+                        return Err(broken("G8", &id, why));
+                    }
+                    owing = Some(id);
+                }
+                Some(
+                    Parsed::Debt(..)
+                    | Parsed::Alarm(..)
+                    | Parsed::Actor(_)
+                    | Parsed::Child(..)
+                    | Parsed::Event(_)
+                    | Parsed::Row(..),
+                )
+                | None => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Checks G4, G8 and G10 when all should be at rest: nothing is due, owed or under way.
     pub(crate) fn at_rest(
         &self,
@@ -345,13 +388,32 @@ impl Watch {
         Ok(())
     }
 
+    /// Checks G2 and G9: an event leaves when its turn is durable, and in the order of its actor.
+    pub(crate) fn heard(&mut self, event: &Event) -> Result<(), Broken> {
+        if event.number == 0 {
+            // A dead letter is nobody's.
+            return Ok(());
+        }
+        let place = (event.actor.clone(), event.incarnation, event.number);
+        if self.undo.iter().any(|undo| undo.events.contains(&place)) {
+            let why = format!("event {} leaves before it is durable", event.number);
+            return Err(broken("G2", &event.actor, why));
+        }
+        let last = self.heard.insert((place.0, place.1), place.2);
+        if last.is_some_and(|last| last >= event.number) {
+            let why = format!("event {} leaves after event {last:?}", event.number);
+            return Err(broken("G9", &event.actor, why));
+        }
+        Ok(())
+    }
+
     /// Whether a record is there and no crash can take it away.
     pub(crate) fn is_durable(&self, key: &[u8]) -> bool {
         self.durable(key).is_some()
     }
 
     fn durable(&self, key: &[u8]) -> Option<&Vec<u8>> {
-        let mut writes = self.undo.iter().flat_map(|(replaced, _)| replaced);
+        let mut writes = self.undo.iter().flat_map(|undo| &undo.replaced);
         match writes.find(|(other, _)| other == key) {
             Some((_, earlier)) => earlier.as_ref(),
             None => self.records.get(key),

@@ -280,7 +280,10 @@ impl<O: Outside> World<O> {
     /// When something happens next without further input.
     pub fn next_moment(&self) -> Option<Timestamp> {
         let sweep = self.sweeps.iter().map(|it| it.next_at).min();
-        [self.engine.next_wake(), self.outside.next_due(), sweep].into_iter().flatten().min()
+        [self.engine.next_wake(self.now), self.outside.next_due(), sweep]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Makes everything durable and publishes it.

@@ -10,6 +10,7 @@ use sexton_core::{Actor, Error, ErrorKind, Kinds, Limits, Store};
 use tokio::runtime;
 use tokio::sync::broadcast;
 
+use crate::arbiter::Shared;
 use crate::clock::{Clock, WallClock};
 use crate::committer::Committer;
 use crate::host::Host;
@@ -17,7 +18,6 @@ use crate::log::Bell;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
 use crate::questions::Questions;
-use crate::shard::Shared;
 use crate::sweep::{Sweep, Sweeper};
 use crate::sweeps::SweepPlan;
 

@@ -11,11 +11,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use sexton_core::Store;
+use sexton_core::{Error, Store};
 
 use crate::clock::Stopwatch;
 use crate::log::Bell;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Progress};
 
 /// What the committer's thread is asked for.
 #[derive(Debug, Default)]
@@ -63,34 +63,25 @@ impl Committer {
     /// After a failed flush it ends: nobody knows what the store holds.
     pub(crate) fn run(&self, store: &dyn Store, mailboxes: &[Arc<Mailbox>], bell: &Bell) {
         while self.is_wanted() {
-            let goal: Vec<u64> = mailboxes.iter().map(submitted).collect();
-            let flushed = mailboxes.iter().map(|it| it.flushed.load(Ordering::Acquire));
-            let batches: u64 = goal.iter().zip(flushed).map(|(to, from)| to - from).sum();
+            let watch = Stopwatch::start();
             let span = tracing::debug_span!(
                 target: "sexton",
                 "flush",
-                batches,
+                batches = tracing::field::Empty,
                 duration_us = tracing::field::Empty
             );
             let _entered = span.enter();
-            let watch = Stopwatch::start();
-            let result = store.flush();
+            let result = flush(store, mailboxes);
             let duration_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
             span.record("duration_us", duration_us);
-            if let Err(error) = result {
-                tracing::error!(target: "sexton", %error, batches, "the flush failed");
-                for mailbox in mailboxes {
-                    mailbox.fail();
-                }
+            let Ok(batches) = result.inspect_err(|error| {
+                tracing::error!(target: "sexton", %error, "the flush failed");
+            }) else {
                 return;
-            }
+            };
+            span.record("batches", batches);
             self.flushes.fetch_add(1, Ordering::Relaxed);
             self.commits.fetch_add(batches, Ordering::Relaxed);
-            for (mailbox, to) in mailboxes.iter().zip(goal) {
-                if to > mailbox.flushed.load(Ordering::Acquire) {
-                    mailbox.confirm(to);
-                }
-            }
             if let Ok(bounds) = store.log() {
                 bell.ring(bounds.durable);
             }
@@ -98,6 +89,23 @@ impl Committer {
     }
 }
 
-fn submitted(mailbox: &Arc<Mailbox>) -> u64 {
-    mailbox.submitted.load(Ordering::Acquire)
+/// Makes durable what all engines have submitted, and tells each how far it came; how many batches
+/// that were. After a failure all mailboxes are closed: nobody knows what the store holds.
+///
+/// # Errors
+///
+/// As [`Store::flush`].
+pub fn flush(store: &dyn Store, mailboxes: &[Arc<Mailbox>]) -> Result<u64, Error> {
+    let goals: Vec<Progress> = mailboxes.iter().map(|mailbox| mailbox.progress()).collect();
+    if let Err(error) = store.flush() {
+        for mailbox in mailboxes {
+            mailbox.fail();
+        }
+        return Err(error);
+    }
+    let is_news = |(_, goal): &(&Arc<Mailbox>, &Progress)| goal.submitted > goal.flushed;
+    for (mailbox, goal) in mailboxes.iter().zip(&goals).filter(is_news) {
+        mailbox.confirm(goal.submitted);
+    }
+    Ok(goals.iter().map(|goal| goal.submitted - goal.flushed).sum())
 }

@@ -11,8 +11,8 @@ use sexton_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::arbiter::Shared;
 use crate::mailbox::{Class, Input, Permit, Refused, Verdict, closed};
-use crate::shard::Shared;
 
 /// Names an actor of a host; cheap to clone, and does not keep the host open.
 ///

@@ -24,13 +24,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 
 use self::supervisor::Supervisor;
+use crate::arbiter::Shared;
 use crate::builder::{Builder, Foundation};
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
 use crate::log::Log;
 use crate::mailbox::{Input, closed};
 use crate::questions::Index;
-use crate::shard::Shared;
 use crate::sweep::Plan;
 use crate::sweeps::{self, SweepDesk};
 

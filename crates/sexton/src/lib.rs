@@ -65,10 +65,11 @@
 
 mod builder;
 pub mod clock;
-mod mailbox;
+pub mod mailbox;
 mod handle;
-mod shard;
-mod committer;
+pub mod runner;
+mod arbiter;
+pub mod committer;
 pub mod gate;
 mod events;
 pub mod log;

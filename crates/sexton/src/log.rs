@@ -46,8 +46,8 @@ use tokio::sync::watch;
 pub use sexton_core::log::{Bounds, Cursor, History, of, read};
 use sexton_core::{Error, Event};
 
+use crate::arbiter::Shared;
 use crate::mailbox::closed;
-use crate::shard::Shared;
 
 /// The most events that [`Follower::next`] returns. Chosen: some hundred kilobytes, and one
 /// commit of an ordinary database.

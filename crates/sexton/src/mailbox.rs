@@ -4,44 +4,61 @@
 //! the mailbox to the output gate: a store that is slow fills it, and the next call is refused
 //! at once. What the runtime tells itself (mail, answers, flushes) is never refused; it is
 //! bounded by what caused it.
+//!
+//! Public for those who drive shards themselves, as the simulator does.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use actix::Addr;
 use sexton_core::key::MailOrder;
 use sexton_core::{
     ActorId, Answer, EffectId, EngineFigures, Error, ErrorKind, Release, Request, Store, Switch,
 };
 use tokio::sync::oneshot;
 
-use crate::shard::{ShardActor, Wake};
-
 /// Reads the store in the thread of its shard; what it returns leaves through the output gate.
-pub(crate) type Read = Box<dyn FnOnce(&dyn Store) -> Release + Send>;
+pub type Read = Box<dyn FnOnce(&dyn Store) -> Release + Send>;
 
 /// How far a request came, for the caller whose reply was lost.
 ///
 /// Sent after the turn; a request that never had one drops it, and did nothing.
-pub(crate) enum Verdict {
+#[derive(Debug)]
+pub enum Verdict {
     /// The turn ran, and whether the store keeps it is not known.
     Begun,
     /// There was no turn.
     Failed(Error),
 }
 
-/// What a shard's actor is told.
-pub(crate) enum Input {
+/// What a shard is told.
+pub enum Input {
     /// Somebody outside asks something of an actor.
-    Ask { id: ActorId, request: Request, verdict: oneshot::Sender<Verdict> },
+    Ask {
+        /// Of whom.
+        id: ActorId,
+        /// What.
+        request: Request,
+        /// Hears how far it came.
+        verdict: oneshot::Sender<Verdict>,
+    },
     /// Somebody reads.
     Read(Read),
     /// Mail from a shard of another engine.
-    Notice { place: MailOrder, to: ActorId },
+    Notice {
+        /// Where it lies.
+        place: MailOrder,
+        /// In whose inbox.
+        to: ActorId,
+    },
     /// A performer's answer.
-    Answer { to: EffectId, answer: Answer },
+    Answer {
+        /// To which effect.
+        to: EffectId,
+        /// The answer.
+        answer: Answer,
+    },
     /// Alarms are paused or resumed.
     Alarms(Switch, oneshot::Sender<()>),
     /// Effects are paused or resumed.
@@ -52,13 +69,28 @@ pub(crate) enum Input {
     Drain(oneshot::Sender<Result<(), Error>>),
 }
 
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask { id, .. } => write!(f, "Ask({id})"),
+            Self::Read(_) => f.write_str("Read"),
+            Self::Notice { to, .. } => write!(f, "Notice({to})"),
+            Self::Answer { to, .. } => write!(f, "Answer({to})"),
+            Self::Alarms(switch, _) => write!(f, "Alarms({switch:?})"),
+            Self::Effects(switch, _) => write!(f, "Effects({switch:?})"),
+            Self::Figures(_) => f.write_str("Figures"),
+            Self::Drain(_) => f.write_str("Drain"),
+        }
+    }
+}
+
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the host is closed")
 }
 
 /// Which limit a request counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum Class {
     /// Answered when a flush has covered it.
     Call,
     /// Answered at a tombstone, which may take days: must not keep calls out.
@@ -67,7 +99,7 @@ pub(crate) enum Class {
 
 /// A place in the mailbox, free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub struct Permit {
     mailbox: Arc<Mailbox>,
     class: Class,
 }
@@ -80,8 +112,10 @@ impl Drop for Permit {
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
+    /// As many wait as may.
     Busy,
+    /// Nothing is taken any more.
     Closed,
 }
 
@@ -115,14 +149,22 @@ pub(crate) struct Taken {
     pub(crate) news: u64,
 }
 
-/// The mailbox of one shard's actor.
-pub(crate) struct Mailbox {
+/// How far the batches of an engine came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) submitted: u64,
+    pub(crate) flushed: u64,
+}
+
+/// The mailbox of one shard.
+pub struct Mailbox {
     content: Mutex<Content>,
-    address: OnceLock<Addr<ShardActor>>,
-    /// The order of the last batch that the engine submitted, for the committer.
-    pub(crate) submitted: AtomicU64,
-    /// The order of the last batch that a flush covered, kept by the committer.
-    pub(crate) flushed: AtomicU64,
+    /// Wakes the actor.
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// The order of the last batch that the engine submitted.
+    submitted: AtomicU64,
+    /// The order of the last batch that a flush covered.
+    flushed: AtomicU64,
     is_closed: AtomicBool,
     calls: AtomicUsize,
     waits: AtomicUsize,
@@ -140,10 +182,11 @@ impl fmt::Debug for Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn new(messages_max: usize) -> Self {
+    /// A mailbox with so many places for each class of requests.
+    pub fn new(messages_max: usize) -> Self {
         Self {
             content: Mutex::default(),
-            address: OnceLock::new(),
+            wake: OnceLock::new(),
             submitted: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -165,7 +208,7 @@ impl Mailbox {
     }
 
     /// Requests that were admitted and are not answered.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.calls.load(Ordering::Acquire) + self.waits.load(Ordering::Acquire)
     }
 
@@ -175,7 +218,11 @@ impl Mailbox {
     }
 
     /// Gives a place to a request from outside. Keeps G14: the limit is an error of its own.
-    pub(crate) fn admit(self: &Arc<Self>, class: Class) -> Result<Permit, Refused> {
+    ///
+    /// # Errors
+    ///
+    /// Why there is no place.
+    pub fn admit(self: &Arc<Self>, class: Class) -> Result<Permit, Refused> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Refused::Closed);
         }
@@ -190,7 +237,7 @@ impl Mailbox {
     }
 
     /// Puts something in and wakes the actor if it sleeps. What comes too late is dropped.
-    pub(crate) fn push(&self, input: Input) {
+    pub fn push(&self, input: Input) {
         self.change(|content| content.inputs.push_back(input));
     }
 
@@ -198,6 +245,17 @@ impl Mailbox {
     pub(crate) fn begin(&self, order: u64) {
         self.flushed.store(order, Ordering::Release);
         self.submitted.store(order, Ordering::Release);
+    }
+
+    /// Says that a batch was submitted.
+    pub(crate) fn submitted(&self, order: u64) {
+        self.submitted.store(order, Ordering::Release);
+    }
+
+    /// How far batches were submitted, and how far flushes have covered them.
+    pub(crate) fn progress(&self) -> Progress {
+        let submitted = self.submitted.load(Ordering::Acquire);
+        Progress { submitted, flushed: self.flushed.load(Ordering::Acquire) }
     }
 
     /// Says that a flush covered all turns up to `order`.
@@ -213,7 +271,7 @@ impl Mailbox {
     }
 
     /// Wakes the actor without telling it anything: the clock was set.
-    pub(crate) fn nudge(&self) {
+    pub fn nudge(&self) {
         self.change(|_| ());
     }
 
@@ -229,16 +287,21 @@ impl Mailbox {
             }
         }
         drop(content);
-        if let Some(address) = self.address.get() {
-            address.do_send(Wake);
+        if let Some(wake) = self.wake.get() {
+            wake();
         }
     }
 
-    /// Names the actor that this mailbox belongs to and wakes it for what lies here already.
-    pub(crate) fn belong(&self, address: Addr<ShardActor>) {
+    /// Says who works for this mailbox, and how he is woken. He is awake, and looks into it before
+    /// he sleeps.
+    pub fn belong(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.content().stage = Stage::Awake;
-        address.do_send(Wake);
-        self.address.get_or_init(|| address);
+        self.wake.get_or_init(|| Box::new(wake));
+    }
+
+    /// Whether whoever works for it is awake, or has been woken.
+    pub fn is_awake(&self) -> bool {
+        self.content().stage == Stage::Awake
     }
 
     /// Takes out at most `limit` inputs, and the news.

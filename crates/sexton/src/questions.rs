@@ -11,8 +11,8 @@ use sexton_core::{Error, ErrorKind, Kinds, Query, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 
+use crate::arbiter::Shared;
 use crate::mailbox::closed;
-use crate::shard::Shared;
 
 /// Questions that may wait for an answer. Chosen: people and consoles ask, not programs.
 const QUESTIONS_MAX: usize = 64;

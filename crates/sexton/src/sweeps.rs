@@ -13,10 +13,10 @@ use std::time::Duration;
 use sexton_core::{ActorId, Error, ErrorKind, Kinds, Switch, Timestamp, query};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::arbiter::Shared;
 use crate::clock::{TIMER_MAX, rest, wait_for};
 use crate::handle::{CallError, Handle};
 use crate::mailbox::closed;
-use crate::shard::Shared;
 use crate::sweep::{self, Apply, Pass, Plan, Sweep, Sweeper};
 
 /// Commands that may wait for a sweep. Chosen: operators, not programs, send them.
@@ -184,8 +184,10 @@ impl Broom {
             return wait_for(now, *not_before);
         }
         let result = match self.sweeper().await {
-            Ok(sweeper) if sweeper.next_at > now => return wait_for(now, sweeper.next_at),
-            Ok(_) => self.pass().await,
+            Ok(sweeper) => match sweeper.due_at(now, self.sweep.every()) {
+                due if due > now => return wait_for(now, due),
+                _ => self.pass().await,
+            },
             Err(error) => Err(error),
         };
         match result {

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::time::Timestamp;
 
 use super::slot::Found;
-use super::{Engine, Turned};
+use super::{Engine, Turned, first_due};
 
 /// An actor, or a mail of one, that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,9 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.by_time.first().map(|(at, _)| *at)
+    /// When the next is looked at again.
+    pub(super) fn next_at(&self, now: Timestamp, limits: &Limits) -> Option<Timestamp> {
+        first_due(&self.by_time, now, limits).map(|(at, _)| at)
     }
 
     pub(super) fn has(&self, id: &ActorId) -> bool {
@@ -151,8 +152,8 @@ impl Engine {
         now: Timestamp,
         store: &dyn Store,
     ) -> Result<Turned, Error> {
-        let first = self.aside.by_time.first();
-        let Some(id) = first.map(|(_, id)| id.clone()) else { return Ok(Turned::default()) };
+        let first = first_due(&self.aside.by_time, now, &self.limits);
+        let Some((_, (_, id))) = first else { return Ok(Turned::default()) };
         let found = self.checkout(now, store, &id);
         let Some(found) = self.spare(now, &id, found)? else { return Ok(Turned::default()) };
         let mail = self.aside.take(&id).map(|it| it.mail).unwrap_or_default();

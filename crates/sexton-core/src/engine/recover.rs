@@ -57,6 +57,7 @@ impl Engine {
             marked: Vec::new(),
             marks: BTreeSet::new(),
             horizon: Timestamp::MIN,
+            began_at: None,
             owed: BTreeMap::new(),
             performing: BTreeMap::new(),
             stuck: BTreeSet::new(),

@@ -94,16 +94,18 @@ impl Engine {
 
     /// Persists an attempt before it is made, where an earlier one may have killed the process.
     ///
-    /// Only deadlines that were due before this engine was recovered are suspected: so a handler
+    /// Only deadlines that were due before this engine began to work are suspected: so a handler
     /// that takes the process down backs off over restarts, and an ordinary deadline costs one
-    /// commit. Returns the commit of the mark, or `None` when the attempt may be made.
+    /// commit. When the last process wrote last says nothing: it may have ended before it wrote
+    /// anything of the attempt. Returns the commit of the mark, or `None` when the attempt may be made.
     fn mark_attempt(
         &mut self,
         now: Timestamp,
         at: (&mut Slot, &Due),
     ) -> Result<Option<Turned>, Error> {
         let (slot, due) = at;
-        if due.at > self.recovered_at || self.marks.contains(&(slot.id.clone(), due.clone())) {
+        let began_at = self.began_at.unwrap_or(now).max(self.recovered_at);
+        if due.at > began_at || self.marks.contains(&(slot.id.clone(), due.clone())) {
             return Ok(None);
         }
         self.marks.insert((slot.id.clone(), due.clone()));

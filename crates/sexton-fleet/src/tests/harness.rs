@@ -419,7 +419,7 @@ impl Fleet {
     fn next_at(&self) -> Option<Timestamp> {
         let sweeps = self.sweeps.iter().flat_map(|_| self.passes.values().copied());
         let answer = self.answers.first_key_value().map(|((at, _), _)| *at);
-        [self.engine.next_wake(), self.cloud.next_due(), answer]
+        [self.engine.next_wake(self.now), self.cloud.next_due(), answer]
             .into_iter()
             .flatten()
             .chain(sweeps)

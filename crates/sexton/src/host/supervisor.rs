@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 
 use super::{Closing, thread};
+use crate::arbiter::{ShardActor, Shared};
 use crate::builder::{KindsFactory, with_sweeper};
 use crate::mailbox::{Input, Mailbox, closed};
 use crate::questions;
-use crate::shard::{ShardActor, Shared};
+use crate::runner::Runner;
 use crate::sweeps;
 
 /// Everything that the thread needs.
@@ -147,8 +148,8 @@ impl Opening {
         let kinds = with_sweeper(kinds());
         limits.live_actors_max = (limits.live_actors_max / usize::from(part.count)).max(1);
         let engine = Engine::recover(kinds, limits, &*shared.store, (part, &fences))?;
-        mailbox.begin(engine.order());
-        ShardActor::new(engine, shared, mailbox).start();
+        let runner = Runner::new(engine, mailbox, shared.idle_after);
+        ShardActor::new(runner, shared).start();
         Ok(())
     }
 }
