@@ -247,14 +247,18 @@ impl Scenario {
     pub(crate) fn destroy_as_planned(self, at_s: u64, name: &str) -> Self {
         let id = machine(name);
         self.of(at_s, id.clone(), move |world, to| {
-            // Whoever asks again after a crash finds it going, or gone, and has no plan to review.
-            if !matches!(query::entry(world.store(), &id)?, Some(Entry::Alive(it)) if it.destruction.is_none()) {
-                return Ok(Request::Destroy { intent: intent(), is_waiting: false, reply: to.reply() });
+            let (intent, is_waiting) = (intent(), false);
+            let is_there = match query::entry(world.store(), &id)? {
+                Some(Entry::Alive(record)) => record.destruction.is_none(),
+                Some(Entry::Tombstone(_)) | None => false,
+            };
+            // Whoever asks again after a crash finds it going, or gone, and reviews nothing.
+            if !is_there {
+                return Ok(Request::Destroy { intent, is_waiting, reply: to.reply() });
             }
             let kinds = Kinds::new().with::<Machine>().with::<sexton::sweep::Sweeper>();
             let plan = Box::new(plan_destroy(world.store(), &kinds, &id)?);
-            let intent = intent();
-            Ok(Request::DestroyPlanned { plan, intent, is_waiting: false, reply: to.reply() })
+            Ok(Request::DestroyPlanned { plan, intent, is_waiting, reply: to.reply() })
         })
     }
 

@@ -411,6 +411,8 @@ pub(crate) fn live<W: Clone>(
         Err(panic) => resume_unwind(panic),
         Ok(Err(_)) if is_stopped => (0, (0, 0)),
         Ok(Err(error)) => return Err(error),
+        // Whoever looks around may do without what cannot be read: this process ends with its story.
+        Ok(Ok(_)) if is_stopped && matches!(stop, Some(Stop::Read(_))) => (0, (0, 0)),
         Ok(Ok(_)) if is_stopped => {
             return Err(wrong("its store had failed, and it went on as if it had not"));
         }
