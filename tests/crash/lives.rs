@@ -111,9 +111,9 @@ impl<const VERSION: u16> Actor for Purse<VERSION> {
         Ok(Self { coins: 0, last: 0, interest_at: turn.now() + Duration::from_secs(60) })
     }
 
-    fn migrate(from: u16, bytes: &[u8]) -> Result<Self, CodecError> {
+    fn migrate(version: u16, bytes: &[u8]) -> Result<Self, CodecError> {
         let old: Self = codec::decode(bytes)?;
-        let coins = if from == 1 { old.coins * 10 } else { old.coins };
+        let coins = if version == 1 { old.coins * 10 } else { old.coins };
         Ok(Self { coins, ..old })
     }
 

@@ -83,10 +83,10 @@ fn quietly() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let is_told = info.location().is_some_and(|it| it.file().ends_with("machine.rs"));
+        panic::set_hook(Box::new(move |it| {
+            let is_told = it.location().is_some_and(|at| at.file().ends_with("machine.rs"));
             if !is_told {
-                before(info);
+                before(it);
             }
         }));
     });
