@@ -18,11 +18,7 @@ fn assert_gone(world: &mut Yard, names: &[&str]) {
     assert!(running.is_empty(), "{running:?} run outside");
 }
 
-pub(crate) fn all() -> Vec<Scenario> {
-    [ones(), families()].into_iter().flatten().collect()
-}
-
-fn ones() -> Vec<Scenario> {
+pub(crate) fn ones() -> Vec<Scenario> {
     vec![
         scenario("a machine is destroyed")
             .create(0, "a")
@@ -95,7 +91,7 @@ pub(crate) fn family() -> Scenario {
         .ends(|world| assert_gone(world, &["r", "c1", "c2", "g"]))
 }
 
-fn families() -> Vec<Scenario> {
+pub(crate) fn families() -> Vec<Scenario> {
     vec![
         scenario("a chain of four")
             .create(0, "a")

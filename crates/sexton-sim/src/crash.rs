@@ -71,16 +71,15 @@ impl<W, S> fmt::Debug for Crashes<'_, W, S> {
 ///
 /// # Example
 ///
-/// A lamp is switched on, and its deadline switches it off. In its world outside lives what was
-/// asked of a switchboard.
+/// A lamp is switched on, and its deadline switches it off. The world outside is a switchboard.
 ///
 /// ```
 /// use std::collections::BTreeMap;
 /// use std::time::Duration;
 ///
 /// use sexton::{
-///     Actor, ActorId, Answer, Deadlines, Entry, Kinds, Outcome, Refusal, Request, Timestamp, Turn,
-///     codec, query,
+///     Actor, ActorId, Answer, Deadlines, Entry, Handlers, Kinds, Outcome, Refusal, Request,
+///     Timestamp, Turn, codec, query,
 /// };
 /// use sexton_sim::{Play, every_crash};
 ///
@@ -106,6 +105,7 @@ impl<W, S> fmt::Debug for Crashes<'_, W, S> {
 ///         turn.effect(&true);
 ///         Ok(Self { off_at: turn.now() + Duration::from_secs(60) })
 ///     }
+///     fn handlers(_on: &mut Handlers<Self>) {}
 ///     fn status(&self) -> Light {
 ///         Light::On
 ///     }
