@@ -149,7 +149,7 @@ impl<W, S> fmt::Debug for Crashes<'_, W, S> {
 ///     Ok(())
 /// })
 /// .assert();
-/// assert!(crashed.singles > 50 && crashed.pairs > 100, "{crashed:?}");
+/// assert!(crashed.singles > 40 && crashed.pairs > 100, "{crashed:?}");
 /// ```
 pub fn every_crash<W, S>(play: &Play<W>, story: S) -> Crashes<'_, W, S>
 where
