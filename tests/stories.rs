@@ -5,14 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use sexton::plan::plan_destroy;
 use sexton::{
     ActorRef, Answer, Call, Entry, Intent, Kinds, Owed, Request, Timestamp, codec, query,
 };
 use sexton_sim::{Answering, Play, World, WorldError, every_way};
-use sexton_store::MemoryStore;
 use sexton_tests::{Cloudwork, Do, Habit, Machine, done, kinds, machine};
 
 type Machines = BTreeSet<ActorRef>;
@@ -27,12 +25,7 @@ fn perform(machines: &mut Machines, owed: &Owed) -> Answer {
 }
 
 fn play() -> Play<Machines> {
-    Play {
-        kinds: || Kinds::new().with::<Machine>(),
-        store: || Arc::new(MemoryStore::new()),
-        sweeps: Vec::new,
-        perform,
-    }
+    Play::new(|| Kinds::new().with::<Machine>(), perform)
 }
 
 /// A machine with a child is stopped, and goes with it at its deadline.
@@ -74,7 +67,9 @@ fn a_story_that_does_not_stand_a_crash_is_told_with_the_commit() {
     }));
     let panic = telling.expect_err("the third telling ends with a panic");
     let text = panic.downcast_ref::<String>().expect("words");
-    assert_eq!(text, "killed behind commit 1: told too often");
+    let expected = "killed behind write 1 (.only(&[Stop::Write(1, Way::DiesBehind)]) repeats it): \
+                    told too often";
+    assert_eq!(text, expected);
 }
 
 #[test]

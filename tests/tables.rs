@@ -3,14 +3,13 @@
 //! Method: kinds with one fault each; an effect that fails for good where nobody looks.
 
 use std::panic::catch_unwind;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sexton::{
-    Actor, ActorId, Answer, Handlers, Kinds, Refusal, Request, Timestamp, Turn, What, log, query,
+    Actor, ActorId, Answer, Handlers, Kinds, Owed, Refusal, Request, Timestamp, Turn, What, log,
+    query,
 };
 use sexton_sim::{Play, every_way};
-use sexton_store::MemoryStore;
 use sexton_tests::failure;
 
 /// A kind with one status of each name, that owes an effect from its birth.
@@ -76,12 +75,8 @@ fn a_status_that_is_named_as_what_goes_is_refused() {
 
 #[test]
 fn an_effect_that_fails_for_good_where_nobody_looks_is_told() {
-    let play = Play::<()> {
-        kinds: || Kinds::new().with::<Good>(),
-        store: || Arc::new(MemoryStore::new()),
-        sweeps: Vec::new,
-        perform: |(), _owed| Answer::Permanent(failure()),
-    };
+    let perform = |(): &mut (), _owed: &Owed| Answer::Permanent(failure());
+    let play = Play::<()>::new(|| Kinds::new().with::<Good>(), perform);
     let id = ActorId::new("kind", "a").unwrap();
     let told = every_way(&play, |world| {
         world.request(&id, Request::create::<Good>(&(), Box::new(drop))?)?;

@@ -3,83 +3,14 @@
 //! Method: the real engine in virtual time, on a store that hands out one record damaged until it
 //! is mended. Broken once by not looking at it again.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use sexton::key::Key;
-use sexton::log::Bounds;
-use sexton::{
-    ActorId, Batch, Cursor, Engine, Entry, Error, Fence, Limits, Part, Position, Shard, Store,
-    StoreFigures, Timestamp, key, query,
-};
-use sexton_store::MemoryStore;
+use sexton::{ActorId, Engine, Entry, Limits, Part, Store, Timestamp, key, query};
+use sexton_sim::Doubtful;
 use sexton_tests::{Cloud, Do, TestWorld, kinds, machine, pass, told};
 
-/// A store of which the records under one prefix are damaged.
-#[derive(Debug, Default)]
-struct Veiled {
-    inner: MemoryStore,
-    veil: Mutex<Option<Key>>,
-}
-
-impl Veiled {
-    fn veil(&self, prefix: Key) {
-        *self.veil.lock().expect("nobody panics with it") = Some(prefix);
-    }
-
-    fn mend(&self) {
-        *self.veil.lock().expect("nobody panics with it") = None;
-    }
-
-    fn seen(&self, at: &[u8], mut value: Vec<u8>) -> Vec<u8> {
-        let veil = self.veil.lock().expect("nobody panics with it");
-        if veil.as_ref().is_some_and(|prefix| at.starts_with(prefix)) {
-            *value.last_mut().expect("it goes on") ^= 1;
-        }
-        value
-    }
-}
-
-impl Store for Veiled {
-    fn claim(&self) -> Result<Vec<(Shard, Fence)>, Error> {
-        self.inner.claim()
-    }
-
-    fn submit(&self, batch: Batch) -> Result<Position, Error> {
-        self.inner.submit(batch)
-    }
-
-    fn flush(&self) -> Result<Position, Error> {
-        self.inner.flush()
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.inner.get(key)?.map(|value| self.seen(key, value)))
-    }
-
-    fn scan(&self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Key, Vec<u8>)>, Error> {
-        let page = self.inner.scan(start, end, limit)?;
-        Ok(page.into_iter().map(|(at, value)| (at.clone(), self.seen(&at, value))).collect())
-    }
-
-    fn log(&self) -> Result<Bounds, Error> {
-        self.inner.log()
-    }
-
-    fn trim_log(&self, up_to: Cursor) -> Result<(), Error> {
-        self.inner.trim_log(up_to)
-    }
-
-    fn figures(&self) -> StoreFigures {
-        self.inner.figures()
-    }
-
-    fn close(&self) -> Result<(), Error> {
-        self.inner.close()
-    }
-}
-
-fn open(store: &Arc<Veiled>) -> TestWorld {
-    let store: Arc<dyn Store> = Arc::<Veiled>::clone(store);
+fn open(store: &Arc<Doubtful>) -> TestWorld {
+    let store: Arc<dyn Store> = Arc::<Doubtful>::clone(store);
     TestWorld::open(store, kinds(), Limits::default(), Cloud::default()).expect("it goes on")
 }
 
@@ -90,8 +21,8 @@ fn tell(world: &mut TestWorld, name: &str, message: Do) {
 }
 
 /// Two machines that run, and nothing in memory.
-fn two() -> (TestWorld, Arc<Veiled>) {
-    let store = Arc::new(Veiled::default());
+fn two() -> (TestWorld, Arc<Doubtful>) {
+    let store = Arc::new(Doubtful::new());
     let mut world = open(&store);
     for name in ["a", "b"] {
         sexton_tests::create(&mut world, name).expect("it goes on");
@@ -99,7 +30,7 @@ fn two() -> (TestWorld, Arc<Veiled>) {
     (world, store)
 }
 
-fn count(store: &Veiled, name: &str) -> u64 {
+fn count(store: &Doubtful, name: &str) -> u64 {
     let state: Option<sexton_tests::Machine> =
         query::state(store, &machine(name)).expect("it goes on");
     state.expect("it goes on").count
@@ -128,7 +59,7 @@ fn an_actor_that_cannot_be_read_holds_up_nobody_and_goes_on_when_it_can_be_read(
     assert!(told[0].why.contains("damaged"), "{told:?}");
     assert_eq!(world.engine().figures().unreadable, 1);
     // It is looked at again after a while: its mail is taken in order, its alarm rings.
-    store.mend();
+    store.unveil();
     pass(&mut world, 600);
     assert_eq!((count(&store, "a"), set_aside(&mut world)), (42, Vec::new()));
     assert_eq!(world.engine().figures().unreadable, 0);
@@ -152,9 +83,9 @@ fn a_debt_that_cannot_be_read_is_paid_when_it_can_be_read() {
     world = open(&store);
     pass(&mut world, 60);
     assert_eq!(set_aside(&mut world), [machine("a")]);
-    let owing = |name: &str| query::debts(&store.inner, &machine(name)).unwrap().len();
+    let owing = |name: &str| query::debts(store.sound(), &machine(name)).unwrap().len();
     assert_eq!((owing("a"), owing("b")), (1, 0));
-    store.mend();
+    store.unveil();
     pass(&mut world, 600);
     assert_eq!((owing("a"), set_aside(&mut world)), (0, Vec::new()));
     sexton_tests::assert_audit(store.as_ref());
@@ -165,7 +96,7 @@ fn a_mail_that_cannot_be_read_waits_alone_and_keeps_nobody_from_going() {
     let (mut world, store) = two();
     store.veil(key::inbox(&machine("a")));
     tell(&mut world, "b", Do::Pass("a".to_owned(), 40));
-    store.mend();
+    store.unveil();
     tell(&mut world, "b", Do::Tell("a".to_owned()));
     assert_eq!((count(&store, "a"), set_aside(&mut world)), (1, vec![machine("a")]));
     // A later process that can read it takes it.
@@ -177,11 +108,11 @@ fn a_mail_that_cannot_be_read_waits_alone_and_keeps_nobody_from_going() {
     store.veil(key::inbox(&machine("a")));
     tell(&mut world, "b", Do::Tell("a".to_owned()));
     let inbox = key::inbox(&machine("a"));
-    let mail = store.inner.scan(&inbox, &key::end_of(&inbox), 9).unwrap();
+    let mail = store.sound().scan(&inbox, &key::end_of(&inbox), 9).unwrap();
     assert_eq!(mail.len(), 1);
     store.veil(mail[0].0.clone());
     sexton_tests::destroy(&mut world, "a").unwrap();
     let entry = query::entry(store.as_ref(), &machine("a")).unwrap();
     assert!(matches!(entry, Some(Entry::Tombstone(_))));
-    assert!(store.inner.get(&mail[0].0).unwrap().is_some(), "it is not lost");
+    assert!(store.sound().get(&mail[0].0).unwrap().is_some(), "it is not lost");
 }

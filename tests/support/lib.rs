@@ -19,8 +19,8 @@ use sexton_sim::{Outside, World, WorldError};
 use sexton_store::MemoryStore;
 
 pub use self::machine::{
-    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, Habit, MENDED_AT, Machine, News, Power, STOPPED_TTL,
-    WITHOUT_DEADLINES, WITHOUT_ROW,
+    Cloudwork, Do, FAULTY, FAULTY_FOR_A_WHILE, Habit, MENDED_AT, Machine, News, Once, Power,
+    STOPPED_TTL, WITHOUT_DEADLINES, WITHOUT_ROW,
 };
 
 /// The id of a machine.
@@ -197,7 +197,7 @@ pub fn pass(world: &mut TestWorld, seconds: u64) {
 }
 
 /// Whether a name has a tombstone.
-pub fn is_buried(world: &TestWorld, name: &str) -> bool {
+pub fn is_buried(world: &World<impl Outside>, name: &str) -> bool {
     Engine::tombstone(world.store(), &machine(name)).expect("it can be read").is_some()
 }
 
@@ -213,7 +213,7 @@ pub fn snapshot(store: &dyn Store) -> Vec<(key::Key, Vec<u8>)> {
 }
 
 /// What the row of a machine says of it; "none" if there is none.
-pub fn status(world: &TestWorld, name: &str) -> String {
+pub fn status(world: &World<impl Outside>, name: &str) -> String {
     let mut status = "none".to_owned();
     query::all_rows(world.store(), |row| {
         if row.id == machine(name) {
@@ -226,13 +226,13 @@ pub fn status(world: &TestWorld, name: &str) -> String {
 }
 
 /// The state of a machine that lives.
-pub fn state(world: &TestWorld, name: &str) -> Machine {
+pub fn state(world: &World<impl Outside>, name: &str) -> Machine {
     let state = query::state(world.store(), &machine(name)).expect("it can be read");
     state.expect("it lives")
 }
 
 /// The armed alarm of a machine, in milliseconds.
-pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
+pub fn alarm(world: &World<impl Outside>, name: &str) -> Option<i64> {
     match query::entry(world.store(), &machine(name)).expect("it can be read") {
         Some(Entry::Alive(record)) => record.alarm.map(Timestamp::as_millis),
         Some(Entry::Tombstone(_)) | None => None,
@@ -240,23 +240,23 @@ pub fn alarm(world: &TestWorld, name: &str) -> Option<i64> {
 }
 
 /// The events of a machine, in order.
-pub fn events(world: &TestWorld, name: &str) -> Vec<What> {
+pub fn events(world: &World<impl Outside>, name: &str) -> Vec<What> {
     events_of(world, &machine(name))
 }
 
 /// The events of an actor, in order.
-pub fn events_of(world: &TestWorld, id: &ActorId) -> Vec<What> {
+pub fn events_of(world: &World<impl Outside>, id: &ActorId) -> Vec<What> {
     let history = log::of(world.store(), id, usize::MAX).expect("it can be read");
     history.events.into_iter().map(|(_, event)| event.what).collect()
 }
 
 /// Whether a name was marked stalled, ever.
-pub fn was_stalled(world: &TestWorld, name: &str) -> bool {
+pub fn was_stalled(world: &World<impl Outside>, name: &str) -> bool {
     events(world, name).iter().any(|what| matches!(what, What::Stalled { .. }))
 }
 
 /// How many letters to a name found nobody who took them.
-pub fn n_dead_letters(world: &TestWorld, name: &str) -> usize {
+pub fn n_dead_letters(world: &World<impl Outside>, name: &str) -> usize {
     let is_dead = |what: &&What| matches!(what, What::DeadLetter { .. });
     events(world, name).iter().filter(is_dead).count()
 }

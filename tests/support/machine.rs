@@ -41,6 +41,8 @@ pub struct Machine {
     pub remind_at: Option<Timestamp>,
     /// What makes its state large.
     pub ballast: String,
+    /// The last request of a client that numbers what it asks.
+    pub last: u64,
 }
 
 /// How a machine meets its deadline.
@@ -97,11 +99,12 @@ impl Actor for Machine {
             buried: Vec::new(),
             remind_at: None,
             ballast: String::new(),
+            last: 0,
         })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
-        on.message::<Do>().message::<News>();
+        on.message::<Do>().message::<Once>().message::<News>();
     }
 
     fn status(&self) -> Power {
@@ -224,6 +227,8 @@ pub enum Do {
     Grow(usize),
     /// Publish a fact of so many bytes.
     Say(usize),
+    /// Go.
+    Die,
 }
 
 impl Message for Do {
@@ -280,8 +285,30 @@ impl Handler<Do> for Machine {
             }
             Do::Grow(bytes) => self.ballast = "x".repeat(bytes),
             Do::Say(bytes) => turn.event("noise", "x".repeat(bytes)),
+            Do::Die => turn.destroy("told to", "machine"),
         }
         Ok(self.count)
+    }
+}
+
+/// The same from a client that numbers what it asks and repeats what was not answered: what has
+/// been done already is not done again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Once(pub u64, pub Do);
+
+impl Message for Once {
+    const NAME: &'static str = "once";
+    type Reply = u64;
+}
+
+impl Handler<Once> for Machine {
+    fn handle(&mut self, message: Once, turn: &mut Turn<Self>) -> Result<u64, Refusal> {
+        let Once(number, what) = message;
+        if number <= self.last {
+            return Ok(self.count);
+        }
+        self.last = number;
+        self.handle(what, turn)
     }
 }
 

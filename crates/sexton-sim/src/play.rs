@@ -1,56 +1,113 @@
-//! One story, told in every way: alarms alone, sweeps alone, killed behind every commit.
+//! One story, told in every way: alarms alone, sweeps alone, killed behind every write.
 //!
 //! What a story asserts at its end must hold however the process fared meanwhile. A story that is
 //! killed is told again from its beginning by the next process, as a client would repeat what it
 //! asked: what was done is refused or changes nothing.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::rc::Rc;
 
+use sexton::Actor as _;
 use sexton::sweep::{Sweep, Sweeper};
 use sexton::{
-    Actor, ActorId, Answer, Call, EffectId, Error, ErrorKind, Kinds, Limits, Owed, Store, Switch,
-    Timestamp, audit,
+    ActorId, Answer, Batch, Call, EffectId, Kinds, Limits, Owed, Store, Switch, Timestamp,
 };
 
+use crate::crash::{Left, live, named};
+use crate::doubtful::Way;
+use crate::every_crash;
 use crate::world::{Outside, World, WorldError};
 
-/// The broken promises that one error names. Chosen: the first few say what is wrong.
-const BROKEN_MAX: usize = 10;
-
-/// What a story is played with. All of it is made anew for each telling.
-#[derive(Clone, Copy)]
+/// What a story is played with, always on a new store in memory.
 pub struct Play<W> {
-    /// The kinds; that of sweeps is added.
-    pub kinds: fn() -> Kinds,
-    /// An empty store, such as `MemoryStore` of `sexton-store`.
-    pub store: fn() -> Arc<dyn Store>,
-    /// The nets under the alarms; without any, nothing is told with sweeps alone.
-    pub sweeps: fn() -> Vec<Box<dyn Sweep>>,
-    /// Performs an effect on what there is outside, and answers. Must not mind being asked twice.
-    pub perform: fn(&mut W, &Owed) -> Answer,
+    pub(crate) kinds: fn() -> Kinds,
+    pub(crate) newer: Option<fn() -> Kinds>,
+    pub(crate) perform: fn(&mut W, &Owed) -> Answer,
+    pub(crate) sweeps: fn() -> Vec<Box<dyn Sweep>>,
+    pub(crate) limits: Limits,
+    pub(crate) spoil: Option<fn(&mut Batch)>,
 }
 
 impl<W> fmt::Debug for Play<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Play").finish_non_exhaustive()
+        f.debug_struct("Play").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl<W> Play<W> {
+    /// With these kinds (that of sweeps is added), and a world outside that performs an effect on
+    /// what there is and answers. It must not mind being asked for the same one twice.
+    pub fn new(kinds: fn() -> Kinds, perform: fn(&mut W, &Owed) -> Answer) -> Self {
+        Self {
+            kinds,
+            newer: None,
+            perform,
+            sweeps: Vec::new,
+            limits: Limits::default(),
+            spoil: None,
+        }
+    }
+
+    /// With these nets under the alarms, made anew for each process. Without any, nothing is told
+    /// with sweeps alone.
+    #[must_use]
+    pub fn sweeps(mut self, sweeps: fn() -> Vec<Box<dyn Sweep>>) -> Self {
+        self.sweeps = sweeps;
+        self
+    }
+
+    /// With these limits of the engine.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Every process but the first is of a newer program, with these kinds.
+    #[must_use]
+    pub fn newer(mut self, kinds: fn() -> Kinds) -> Self {
+        self.newer = Some(kinds);
+        self
+    }
+
+    /// Every batch is changed by this before the store takes it, as an engine would change it that
+    /// is broken: for controls, which show that what a story looks at can fail.
+    #[must_use]
+    pub fn spoiled(mut self, spoil: fn(&mut Batch)) -> Self {
+        self.spoil = Some(spoil);
+        self
+    }
+
+    /// The kinds of the first process, or of those after it.
+    pub(crate) fn kinds_of(&self, is_first: bool) -> Kinds {
+        let kinds = self.newer.filter(|_| !is_first).unwrap_or(self.kinds)();
+        let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
+        if has_sweeper { kinds } else { kinds.with::<Sweeper>() }
     }
 }
 
 /// A world outside that answers at once. What there is outlives a crash; answers do not.
 #[derive(Debug)]
 pub struct Answering<W> {
-    things: W,
+    things: Rc<RefCell<W>>,
     perform: fn(&mut W, &Owed) -> Answer,
     answers: VecDeque<(EffectId, Answer)>,
 }
 
 impl<W> Answering<W> {
+    pub(crate) fn new(things: Rc<RefCell<W>>, perform: fn(&mut W, &Owed) -> Answer) -> Self {
+        Self { things, perform, answers: VecDeque::new() }
+    }
+
     /// What there is outside.
-    pub fn things(&mut self) -> &mut W {
-        &mut self.things
+    ///
+    /// # Panics
+    ///
+    /// If somebody still has what an earlier call lent.
+    pub fn things(&mut self) -> RefMut<'_, W> {
+        self.things.borrow_mut()
     }
 }
 
@@ -61,7 +118,7 @@ impl<W> Outside for Answering<W> {
         owed: &Owed,
         _store: &dyn Store,
     ) -> Result<(), WorldError> {
-        let answer = (self.perform)(&mut self.things, owed);
+        let answer = (self.perform)(&mut self.things.borrow_mut(), owed);
         self.answers.push_back((owed.id.clone(), answer));
         Ok(())
     }
@@ -83,33 +140,14 @@ impl<W> Outside for Answering<W> {
     }
 }
 
-/// How a story is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Whole,
-    WithoutAlarms,
-    WithoutSweeps,
-    KilledBehind(u64),
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole => f.write_str("with everything"),
-            Self::WithoutAlarms => f.write_str("with sweeps alone"),
-            Self::WithoutSweeps => f.write_str("with alarms alone"),
-            Self::KilledBehind(commit) => write!(f, "killed behind commit {commit}"),
-        }
-    }
-}
-
-/// Tells a story in every way; says how many commits it has, each of which was the last of a
-/// process once. Every telling ends with an audit of the store.
+/// Tells a story in every way: with everything, with alarms alone, with sweeps alone, killed
+/// behind every write, and killed so again while it recovers; says how many commits it has. After
+/// each kill and at the end of every telling its store is audited.
 ///
 /// The story asks, lets time pass, flushes and asserts. It must stand being begun again after a
 /// crash, so it goes to moments ([`World::advance_to`]) and not for durations, and it must pass
-/// on every error of the world with `?`. Keep it short: it is told once for each of its commits,
-/// and every pass of a sweep is one.
+/// on every error of the world with `?`. Keep it short: it is told twice for each of its writes,
+/// and every pass of a sweep is one. What can go wrong beside kills is [`every_crash`]'s.
 ///
 /// # Errors
 ///
@@ -119,97 +157,32 @@ impl fmt::Display for Way {
 /// # Panics
 ///
 /// If the story panics; the message says in which way it was told.
-pub fn every_way<W: Default>(
+pub fn every_way<W: Default + Clone>(
     play: &Play<W>,
     story: impl Fn(&mut World<Answering<W>>) -> Result<(), WorldError>,
 ) -> Result<u64, WorldError> {
-    let commits = told(play, &story, Way::Whole)?;
-    told(play, &story, Way::WithoutSweeps)?;
+    let nothing = Left::nothing();
+    let look = |_: &mut _| Ok(());
+    named(&"with alarms alone", || live(play, &nothing, None, (&story, look)))?;
     if !(play.sweeps)().is_empty() {
-        told(play, &story, Way::WithoutAlarms)?;
+        named(&"with sweeps alone", || {
+            let story = |world: &mut World<Answering<W>>| {
+                world.engine().switch_alarms(Switch::Paused);
+                add_sweeps(play, world)?;
+                story(world)
+            };
+            live(play, &nothing, None, (story, look))
+        })?;
     }
-    for commit in 1..=commits {
-        told(play, &story, Way::KilledBehind(commit))?;
-    }
-    Ok(commits)
+    // As many pairs as there are kills: pass three costs what pass two does.
+    let killed = every_crash(play, story).only_ways(&[Way::DiesBehind]).run()?;
+    Ok(killed.commits)
 }
 
-/// Tells it in one way, with that way in whatever goes wrong.
-fn told<W: Default>(
+/// Adds the sweeps of a play to a world.
+pub(crate) fn add_sweeps<W>(
     play: &Play<W>,
-    story: &impl Fn(&mut World<Answering<W>>) -> Result<(), WorldError>,
-    way: Way,
-) -> Result<u64, WorldError> {
-    let telling = catch_unwind(AssertUnwindSafe(|| tell(play, story, way)));
-    let result = telling.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        match text {
-            Some(text) => resume_unwind(Box::new(format!("{way}: {text}"))),
-            None => resume_unwind(panic),
-        }
-    });
-    result.map_err(|error| WorldError::Outside(format!("{way}: {error}").into()))
-}
-
-fn tell<W: Default>(
-    play: &Play<W>,
-    story: &impl Fn(&mut World<Answering<W>>) -> Result<(), WorldError>,
-    way: Way,
-) -> Result<u64, WorldError> {
-    let store = (play.store)();
-    let mut things = W::default();
-    if let Way::KilledBehind(commit) = way {
-        let mut world = open(play, &store, things)?;
-        world.stop_after(commit);
-        match live(play, story, (&mut world, way)) {
-            Err(WorldError::Stopped) => things = std::mem::take(&mut world.outside().things),
-            Err(error) => return Err(error),
-            Ok(()) => {
-                let message = "the story has fewer commits than when it was told before";
-                return Err(Error::new(ErrorKind::Refused, message).into());
-            }
-        }
-    }
-    let mut world = open(play, &store, things)?;
-    live(play, story, (&mut world, way))?;
-    world.flush()?;
-    let broken = audit::audit(world.store(), &kinds(play), BROKEN_MAX)?;
-    if broken.is_empty() {
-        return Ok(world.tally().commits);
-    }
-    let texts: Vec<String> = broken.iter().map(ToString::to_string).collect();
-    Err(WorldError::Outside(texts.join("; ").into()))
-}
-
-fn open<W>(
-    play: &Play<W>,
-    store: &Arc<dyn Store>,
-    things: W,
-) -> Result<World<Answering<W>>, WorldError> {
-    let outside = Answering { things, perform: play.perform, answers: VecDeque::new() };
-    World::open(Arc::clone(store), kinds(play), Limits::default(), outside)
-}
-
-fn live<W>(
-    play: &Play<W>,
-    story: &impl Fn(&mut World<Answering<W>>) -> Result<(), WorldError>,
-    at: (&mut World<Answering<W>>, Way),
+    world: &mut World<Answering<W>>,
 ) -> Result<(), WorldError> {
-    let (world, way) = at;
-    if way == Way::WithoutAlarms {
-        world.engine().switch_alarms(Switch::Paused);
-    }
-    if way != Way::WithoutSweeps {
-        for sweep in (play.sweeps)() {
-            world.add_sweep(sweep)?;
-        }
-    }
-    story(world)
-}
-
-fn kinds<W>(play: &Play<W>) -> Kinds {
-    let kinds = (play.kinds)();
-    let has_sweeper = kinds.names().any(|name| name == Sweeper::KIND);
-    if has_sweeper { kinds } else { kinds.with::<Sweeper>() }
+    (play.sweeps)().into_iter().try_for_each(|sweep| world.add_sweep(sweep))
 }

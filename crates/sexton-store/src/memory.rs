@@ -23,6 +23,7 @@ pub struct MemoryStore {
     inner: Mutex<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     records: BTreeMap<Key, Vec<u8>>,
     fences: Fences,
@@ -36,6 +37,7 @@ struct Inner {
 }
 
 /// What one batch replaced.
+#[derive(Clone)]
 struct Undo {
     shard: Shard,
     fence: Fence,
@@ -75,6 +77,13 @@ impl fmt::Debug for MemoryStore {
             .field("last", &inner.last)
             .field("flushed", &inner.flushed)
             .finish_non_exhaustive()
+    }
+}
+
+/// A copy of its own: what is done to one does not show in the other.
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self { inner: Mutex::new(fault::lock(&self.inner).clone()) }
     }
 }
 
