@@ -11,7 +11,7 @@ mod copy_on_write;
 pub(crate) mod redb;
 pub(crate) mod whole;
 #[cfg(feature = "sled")]
-mod sled;
+pub(crate) mod sled;
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,11 +9,14 @@
 //! * [`every`]: short histories, and every cut at each change of the disk.
 //! * [`failing`]: a disk that fails at each call in turn, and flushes that fail.
 //! * [`flips`]: every bit that counts turned over.
+//! * `on_sled`: what a cut leaves of a sled index, on real files.
 
 mod cuts;
 mod every;
 mod failing;
 mod flips;
+#[cfg(feature = "sled")]
+mod on_sled;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +62,12 @@ struct Life {
 
 impl Life {
     /// Opens the store, or makes it.
-    fn begin(disk: &SimDisk, options: &Options) -> Result<Self, Error> {
-        let shared = Arc::new(EmbeddedStore::open_in(disk, options)?);
+    fn begin(disk: &dyn Disk, options: &Options) -> Result<Self, Error> {
+        Self::over(EmbeddedStore::open_in(disk, options)?)
+    }
+
+    fn over(shared: Shared) -> Result<Self, Error> {
+        let shared = Arc::new(shared);
         let (sender, jobs) = mpsc::channel();
         shared.set_worker(sender);
         let fences = shared.claim()?;

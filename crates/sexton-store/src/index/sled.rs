@@ -59,13 +59,22 @@ pub(crate) struct SledIndex {
     copy: Option<TempDir>,
 }
 
+/// How far a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something was given to sled, which may have written some of it.
+    Written,
+    /// Everything so far is on the device.
+    Flushed,
+}
+
 type Aborted = ConflictableTransactionError<::sled::Error>;
 
 impl SledIndex {
     /// Makes a directory that was not there, and makes durable that it is.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let index = Self::over(path, path)?;
-        index.sync()?;
+        index.sync(&mut |_| {})?;
         let parent = path.parent().unwrap_or(path);
         sync_directory(parent)
             .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", parent, error))?;
@@ -192,10 +201,31 @@ impl SledIndex {
     }
 
     /// sled's flush, and then the one that reaches the device.
-    fn sync(&self) -> Result<(), Error> {
+    fn sync(&self, seen: &mut dyn FnMut(Step)) -> Result<(), Error> {
         self.database.flush().map_err(|error| self.failed("flush", error))?;
+        seen(Step::Written);
         sync_all(&self.path)
-            .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", &self.path, error))
+            .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", &self.path, error))?;
+        seen(Step::Flushed);
+        Ok(())
+    }
+
+    /// Applies as [`Index::apply`], and says how far it is.
+    pub(crate) fn apply_in_steps(
+        &self,
+        writes: &Overlay,
+        checkpoint: &Checkpoint,
+        seen: &mut dyn FnMut(Step),
+    ) -> Result<(), Error> {
+        let record = checkpoint.to_record()?;
+        guarded(&self.path, || {
+            self.write(writes)?;
+            seen(Step::Written);
+            self.sync(seen)?;
+            self.write_checkpoint(&record)?;
+            seen(Step::Written);
+            self.sync(seen)
+        })
     }
 
     fn latest(&self) -> Result<Option<Vec<u8>>, ::sled::Error> {
@@ -248,13 +278,7 @@ impl Index for SledIndex {
     }
 
     fn apply(&self, writes: &Overlay, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let record = checkpoint.to_record()?;
-        guarded(&self.path, || {
-            self.write(writes)?;
-            self.sync()?;
-            self.write_checkpoint(&record)?;
-            self.sync()
-        })
+        self.apply_in_steps(writes, checkpoint, &mut |_| {})
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
