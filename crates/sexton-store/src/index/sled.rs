@@ -43,6 +43,8 @@ const TRANSACTION_BYTES: usize = 256 * 1_024;
 /// while after a database was dropped; the directory's lock tells that nobody else does.
 const LOCK_TRIES: u32 = 500;
 const LOCK_WAIT: Duration = Duration::from_millis(10);
+/// How the name of a snapshot ends while sled writes it.
+const HALF: &str = "generating";
 const LATEST: &[u8] = b"latest";
 const WHOLE: u8 = 0;
 const IN_PARTS: u8 = 1;
@@ -93,6 +95,8 @@ impl SledIndex {
             let message = format!("the index {} holds no sled database", name.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
+        remove_half_snapshots(path)
+            .map_err(|error| fault::of_io(ErrorKind::Closed, "clean up", name, error))?;
         let index = Self::over(path, name)?;
         if check == Check::Whole {
             for record in index.range(b"", b"")? {
@@ -366,6 +370,21 @@ fn part_key(key: &[u8], number: [u8; 4]) -> Vec<u8> {
     let mut part = part_prefix(key);
     part.extend_from_slice(&number);
     part
+}
+
+/// Removes snapshots that a process was writing when it ended.
+///
+/// sled 0.34.7 gives a snapshot its name when it is whole, but reads what it finds under the name
+/// that it has until then, too, and then refuses to open: after a mere kill, nothing is damaged.
+/// The snapshot before it is still there, and its log.
+fn remove_half_snapshots(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == HALF) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies every file below a directory.
