@@ -50,7 +50,7 @@ pub enum Create {
 ///
 /// The journal is always checked as far as it is read, and a record when it is read. What only
 /// looking at everything can find is a bit that was turned over where the index keeps the way to a
-/// record: the record is then missing, without an error.
+/// record: the record is then missing, or an earlier one, without an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
     /// Only what is read anyway.

@@ -139,7 +139,7 @@ fn write_and_kill(path: &Path, kind: IndexKind, when: When) -> Said {
 
 /// Opens the store and looks at everything in it; where it stands, and its number of events.
 fn look(path: &Path, options: &Options, acknowledged: u64, case: &str) -> (EmbeddedStore, u64) {
-    let store = EmbeddedStore::open(path, options).unwrap_or_else(|it| panic!("{case}: {it:?}"));
+    let store = EmbeddedStore::open(path, options).expect(case);
     let last = store.claim().expect("works")[5].1.sequence.0;
     assert!(last >= acknowledged, "{case}: {last} kept, {acknowledged} acknowledged");
     let value = |number: u64| (number > 0).then(|| number.to_be_bytes().repeat(20));
@@ -158,7 +158,7 @@ fn look(path: &Path, options: &Options, acknowledged: u64, case: &str) -> (Embed
     (store, last)
 }
 
-fn check(index: IndexKind) {
+fn check(index: IndexKind) -> String {
     let place = tempfile::tempdir().expect("works");
     let (mut acknowledged, mut n_openings, mut n_groups) = (0, 0, 0);
     for round in 0..ROUNDS {
@@ -179,15 +179,13 @@ fn check(index: IndexKind) {
         let middle = bounds.begin.0 + (bounds.end.0 - bounds.begin.0) / 2;
         store.trim_log(Cursor(middle)).expect("works");
     }
-    println!(
-        "{} kills, {n_openings} of them while it opened, behind {n_groups} groups",
-        2 * ROUNDS
-    );
     assert!(n_openings > 0, "none was killed while it opened");
+    let kills = 2 * ROUNDS;
+    format!("{kills} kills, {n_openings} of them while it opened, behind {n_groups} groups")
 }
 
 /// Kills writers that make their store.
-fn check_making(index: IndexKind) {
+fn check_making(index: IndexKind) -> String {
     let place = tempfile::tempdir().expect("works");
     let mut n_unmade = 0;
     for round in 0..MAKINGS {
@@ -207,28 +205,28 @@ fn check_making(index: IndexKind) {
         assert!(said.acknowledged > last, "making {round}");
         look(&path, &options(index), said.acknowledged, &format!("making {round}, used"));
     }
-    println!("{MAKINGS} stores, {n_unmade} of them killed before they were made");
     assert!(n_unmade > 0, "none was killed while it was made");
+    format!("{MAKINGS} stores, {n_unmade} of them killed before they were made")
 }
 
 #[test]
 fn a_killed_writer_on_redb_loses_nothing_that_it_acknowledged() {
-    check(IndexKind::Redb);
+    println!("{}", check(IndexKind::Redb));
 }
 
 #[test]
 fn a_store_on_redb_that_is_killed_while_it_is_made_is_made_anew() {
-    check_making(IndexKind::Redb);
+    println!("{}", check_making(IndexKind::Redb));
 }
 
 #[cfg(feature = "sled")]
 #[test]
 fn a_store_on_sled_that_is_killed_while_it_is_made_is_made_anew() {
-    check_making(IndexKind::Sled);
+    println!("{}", check_making(IndexKind::Sled));
 }
 
 #[cfg(feature = "sled")]
 #[test]
 fn a_killed_writer_on_sled_loses_nothing_that_it_acknowledged() {
-    check(IndexKind::Sled);
+    println!("{}", check(IndexKind::Sled));
 }

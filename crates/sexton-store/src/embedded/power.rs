@@ -183,8 +183,8 @@ fn check(life: &Life, history: &[Turn], acknowledged: u64, case: &str) -> usize 
     kept
 }
 
-/// Opens what a cut left and checks it; every fourth time first without changing it, which must
-/// show the same.
+/// Opens what a cut left and checks it; one time in four, which the length of its name chooses,
+/// first without changing it, which must show the same.
 fn check_cut(disk: &SimDisk, history: &[Turn], acknowledged: u64, case: &str) -> (Life, usize) {
     let read = (disk.has(MARKER) && case.len() % 4 == 0).then(|| {
         let copy = disk.after_kill();

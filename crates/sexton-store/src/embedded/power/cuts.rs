@@ -41,11 +41,6 @@ impl Life {
                 }
             }
         }
-        if chance.is(20) {
-            // Closes, which waits for the store's thread unless it has nothing to wait for.
-            self.do_jobs();
-            self.flush(disk, history).expect(well);
-        }
     }
 }
 
@@ -112,15 +107,15 @@ fn survive(seeds: std::ops::Range<u64>, sizes: &[Sizes]) {
 
 #[test]
 fn what_was_acknowledged_survives_a_thousand_power_cuts() {
-    survive(1..76, &small());
+    survive(0..75, &small());
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_thousand_more() {
-    survive(1_001..1_076, &small());
+    survive(1_000_000..1_000_075, &small());
 }
 
 #[test]
 fn segments_of_other_lengths_from_one_opening_to_the_next_survive_a_thousand_power_cuts() {
-    survive(2_001..2_076, &mixed());
+    survive(2_000_000..2_000_075, &mixed());
 }

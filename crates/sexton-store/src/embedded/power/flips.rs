@@ -139,13 +139,13 @@ fn a_bit_turned_over_in_the_journal_is_told_or_does_no_harm() {
     let mut all: BTreeMap<Found, usize> = BTreeMap::new();
     for file in &journals {
         let is_last = Some(file) == journals.last();
-        for (found, count) in subject.flip(file, 1, Check::Quick) {
+        for (found, count) in subject.flip(file, 2, Check::Quick) {
             assert!(found != Found::Silent, "{file}");
             assert!(found != Found::WithoutTheLast || is_last, "{file}");
             *all.entry(found).or_default() += count;
         }
     }
-    assert!(all[&Found::Told] > 500 && all[&Found::WithoutTheLast] > 100, "{all:?}");
+    assert!(all[&Found::Told] > 300 && all[&Found::WithoutTheLast] > 100, "{all:?}");
     for file in names(&subject, "journal/spare-") {
         let counts = subject.flip(&file, 97, Check::Quick);
         assert!(counts.keys().eq([&Found::Harmless]), "{counts:?}");
@@ -161,14 +161,14 @@ fn a_bit_turned_over_in_the_marker_is_told_or_does_no_harm() {
 
 #[test]
 fn a_bit_turned_over_in_an_index_that_is_checked_whole_is_told_or_does_no_harm() {
-    let counts = Subject::new().flip("index.redb", 23, Check::Whole);
+    let counts = Subject::new().flip("index.redb", 59, Check::Whole);
     assert!(counts[&Found::Told] > 50, "{counts:?}");
     assert!(counts.keys().all(|it| [Found::Told, Found::Harmless].contains(it)), "{counts:?}");
 }
 
 #[test]
 fn a_bit_turned_over_in_an_index_never_gives_a_value_that_was_not_written() {
-    let counts = Subject::new().flip("index.redb", 23, Check::Quick);
+    let counts = Subject::new().flip("index.redb", 59, Check::Quick);
     assert!(counts[&Found::Told] > 50, "{counts:?}");
     assert!(!counts.contains_key(&Found::WithoutTheLast), "{counts:?}");
 }
