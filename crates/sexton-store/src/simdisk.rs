@@ -247,9 +247,9 @@ impl World {
     fn change(&mut self) -> Option<Trouble> {
         self.calls += 1;
         self.changes += 1;
-        if self.recorded.is_some() {
-            let before = self.untroubled();
-            self.recorded.as_mut().expect("looked at").push(before);
+        let before = self.recorded.as_ref().map(|_| self.untroubled());
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend(before);
         }
         if self.cut_at == Some(self.changes) {
             self.cut = Some(Box::new(self.untroubled()));
@@ -624,29 +624,29 @@ fn short(count: usize) -> usize {
 }
 
 impl FileExt for SimFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let start = usize::try_from(offset).expect("small");
         self.disk.with(|it| {
             let wanted = match it.look() {
                 Some(Trouble::Error(kind)) => return Err(kind.into()),
                 Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
-                Some(Trouble::Short) => short(buffer.len()),
-                None => buffer.len(),
+                Some(Trouble::Short) => short(buf.len()),
+                None => buf.len(),
             };
-            Ok(it.content(self.number).cache.read(start, &mut buffer[..wanted]))
+            Ok(it.content(self.number).cache.read(start, &mut buf[..wanted]))
         })
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let start = usize::try_from(offset).expect("small");
         self.disk.with(|it| {
             let (count, done) = match it.change() {
-                Some(Trouble::Error(kind)) => (bytes.len() / 2, Err(kind.into())),
+                Some(Trouble::Error(kind)) => (buf.len() / 2, Err(kind.into())),
                 Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
-                Some(Trouble::Short) => (short(bytes.len()), Ok(())),
-                None => (bytes.len(), Ok(())),
+                Some(Trouble::Short) => (short(buf.len()), Ok(())),
+                None => (buf.len(), Ok(())),
             };
-            it.write(self.number, start, &bytes[..count]);
+            it.write(self.number, start, &buf[..count]);
             done.map(|()| count)
         })
     }

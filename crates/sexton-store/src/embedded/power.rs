@@ -186,7 +186,7 @@ fn check(life: &Life, history: &[Turn], acknowledged: u64, case: &str) -> usize 
 /// Opens what a cut left and checks it; one time in four, which the length of its name chooses,
 /// first without changing it, which must show the same.
 fn check_cut(disk: &SimDisk, history: &[Turn], acknowledged: u64, case: &str) -> (Life, usize) {
-    let read = (disk.has(MARKER) && case.len() % 4 == 0).then(|| {
+    let read = (disk.has(MARKER) && case.len().is_multiple_of(4)).then(|| {
         let copy = disk.after_kill();
         let store = ReadOnlyStore::open_in(&copy);
         let store = store.unwrap_or_else(|error| panic!("{case}: read only: {error}"));

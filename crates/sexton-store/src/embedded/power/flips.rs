@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 
-use sexton_core::{Cursor, ErrorKind, Store};
+use sexton_core::{Cursor, ErrorKind};
 
 use super::every::Story;
 use super::{Records, SimDisk, model, options};

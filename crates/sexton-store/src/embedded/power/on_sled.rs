@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sexton_core::{Cursor, Error, ErrorKind};
+use sexton_core::{Error, ErrorKind};
 
 use super::{Chance, Life, Turn, check, options};
 use crate::disk::{Disk, RealDisk};
