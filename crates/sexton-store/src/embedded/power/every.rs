@@ -7,10 +7,11 @@
 //! moment before is not tried again.
 //!
 //! Seen to fail, each with another history: without the flush of a frame, without that of the
-//! names behind a rename, when segments are freed before their checkpoint is durable, when a
-//! marker's name is not flushed.
+//! names behind a rename, when segments are freed before their checkpoint is durable, when what an
+//! earlier making left may outlive its marker, when a marker's name is not flushed.
 
-use super::{Chance, Cursor, Life, SimDisk, Turn, check, check_cut, note, options};
+use super::{Chance, Cursor, Life, MARKER, SimDisk, Turn, check, check_cut, note, options};
+use crate::disk::Disk;
 use crate::embedded::{Options, Sizes};
 use crate::simdisk::{BLOCKS, World};
 
@@ -128,6 +129,21 @@ fn made() -> Story {
     story
 }
 
+/// An opening that finds what a making left that was cut short just before it counted.
+fn remade() -> Story {
+    let mut story = Story::begin();
+    story.disk.record();
+    drop(story.open());
+    let worlds = story.disk.recorded();
+    let unmade = worlds.iter().rfind(|it| !it.to_disk().has(MARKER)).expect("the first one");
+    story.disk = unmade.after_cut(&unmade.pieces(BLOCKS[0]), |_| true).to_disk();
+    assert!(story.disk.files().len() > 2, "nothing was left");
+    story.disk.record();
+    let mut life = story.open();
+    story.group(&mut life, 2);
+    story
+}
+
 /// Commits over several segments: some are made while nobody waits, some by the flush that needs
 /// them.
 fn rolled() -> Story {
@@ -193,6 +209,11 @@ fn the_making_of_a_store_and_its_first_commits_survive_every_cut() {
 }
 
 #[test]
+fn the_making_of_a_store_over_an_earlier_one_survives_every_cut() {
+    remade().try_all();
+}
+
+#[test]
 fn new_segments_survive_every_cut() {
     rolled().try_all();
 }
@@ -209,7 +230,7 @@ fn an_opening_that_replays_survives_every_cut() {
 
 #[test]
 fn what_was_seen_after_a_kill_survives_a_cut() {
-    for story in [made(), rolled(), recycled(), recovered()] {
+    for story in [made(), remade(), rolled(), recycled(), recovered()] {
         story.try_all_killed();
     }
 }

@@ -5,8 +5,7 @@
 //! opens without it and who only reads is told; and without a check of the whole index a record
 //! of it may be missing or be an earlier one, never one that was not written.
 //!
-//! Seen to fail: without the checksum of frames, of a segment's head, of records of the index, and
-//! without the look at every page of the whole check.
+//! Seen to fail: without the checksum of frames, and without that of records of the index.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

@@ -5,8 +5,7 @@
 //! and any blocks and names that came since. sled as it comes flushes nothing: for it the platter
 //! is what was there when the index was made.
 //!
-//! Seen to fail: with an index that opens without a checkpoint and is taken for a new one, and
-//! with a journal that may begin behind the end of the index.
+//! Seen to fail: with a journal that may begin behind the end of the index.
 
 use std::collections::BTreeMap;
 use std::fs;
