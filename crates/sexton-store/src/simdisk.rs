@@ -15,49 +15,23 @@
 //! read or write that is short or interrupted is met as on a real system.
 
 mod bytes;
+mod chance;
 mod cut;
+mod file;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
+use redb::{Builder, Database, DatabaseError, StorageError};
 
 use crate::disk::{Disk, DiskFile, Making};
 use crate::fault;
 use bytes::Bytes;
+pub(crate) use chance::Chance;
 pub(crate) use cut::BLOCKS;
-
-/// Numbers from a seed (xorshift).
-#[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound.max(1)
-    }
-
-    /// True in `percent` of all cases.
-    pub(crate) fn is(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    /// One of the choices.
-    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        let count = u64::try_from(choices.len()).expect("small");
-        choices[usize::try_from(self.below(count)).expect("small")]
-    }
-}
+use file::SimFile;
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -608,97 +582,5 @@ impl Disk for SimDisk {
             return Err(StorageError::Io(io::ErrorKind::InvalidData.into()).into());
         }
         builder.create_with_backend(file)
-    }
-}
-
-/// A simulated file.
-#[derive(Clone, Debug)]
-pub(crate) struct SimFile {
-    disk: SimDisk,
-    number: u64,
-}
-
-/// How much of so many bytes a call that is short does.
-fn short(count: usize) -> usize {
-    count.div_ceil(3)
-}
-
-impl FileExt for SimFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let start = usize::try_from(offset).expect("small");
-        self.disk.with(|it| {
-            let wanted = match it.look() {
-                Some(Trouble::Error(kind)) => return Err(kind.into()),
-                Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
-                Some(Trouble::Short) => short(buf.len()),
-                None => buf.len(),
-            };
-            Ok(it.content(self.number).cache.read(start, &mut buf[..wanted]))
-        })
-    }
-
-    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        let start = usize::try_from(offset).expect("small");
-        self.disk.with(|it| {
-            let (count, done) = match it.change() {
-                Some(Trouble::Error(kind)) => (buf.len() / 2, Err(kind.into())),
-                Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
-                Some(Trouble::Short) => (short(buf.len()), Ok(())),
-                None => (buf.len(), Ok(())),
-            };
-            it.write(self.number, start, &buf[..count]);
-            done.map(|()| count)
-        })
-    }
-}
-
-impl DiskFile for SimFile {
-    fn bytes(&self) -> io::Result<u64> {
-        self.disk.with(|it| {
-            World::whole(it.look())?;
-            Ok(u64::try_from(it.content(self.number).cache.len()).expect("small"))
-        })
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        FileExt::read_exact_at(self, buffer, offset)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        FileExt::write_all_at(self, bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.with(|it| {
-            let done = World::whole(it.change());
-            it.flush_file(self.number, done.is_ok());
-            done
-        })
-    }
-}
-
-impl StorageBackend for SimFile {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        FileExt::read_exact_at(self, out, offset)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.with(|it| {
-            World::whole(it.change())?;
-            it.set_length(self.number, usize::try_from(len).expect("small"));
-            Ok(())
-        })
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.sync()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        FileExt::write_all_at(self, data, offset)
     }
 }

@@ -106,16 +106,16 @@ fn survive(seeds: std::ops::Range<u64>, sizes: &[Sizes]) {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_thousand_power_cuts() {
+fn what_was_acknowledged_survives_every_power_cut() {
     survive(0..75, &small());
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_thousand_more() {
+fn what_was_acknowledged_survives_every_power_cut_of_other_seeds() {
     survive(1_000_000..1_000_075, &small());
 }
 
 #[test]
-fn segments_of_other_lengths_from_one_opening_to_the_next_survive_a_thousand_power_cuts() {
+fn segments_of_other_lengths_from_one_opening_to_the_next_survive_every_power_cut() {
     survive(2_000_000..2_000_075, &mixed());
 }
