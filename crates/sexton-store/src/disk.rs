@@ -8,6 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database, DatabaseError, StorageError};
 
 /// One directory and the files in it.
 pub(crate) trait Disk: Send + Sync + Debug {
@@ -15,6 +18,8 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn path(&self, name: &str) -> PathBuf;
     /// The names of all files, in no order.
     fn names(&self) -> io::Result<Vec<String>>;
+    /// Whether something of this name is there.
+    fn has(&self, name: &str) -> bool;
     /// Opens a file that is there.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Makes a file that was not there.
@@ -23,8 +28,30 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes an empty directory in it.
+    fn make_directory(&self, name: &str) -> io::Result<()>;
+    /// Removes a file, or a directory with all that is in it.
+    fn remove_all(&self, name: &str) -> io::Result<()>;
+    /// A directory in it.
+    fn below(&self, name: &str) -> Arc<dyn Disk>;
     /// Makes durable which files there are, and under which names.
     fn sync(&self) -> io::Result<()>;
+    /// Lets redb open a file, or make it.
+    fn database(
+        &self,
+        name: &str,
+        making: Making,
+        builder: &Builder,
+    ) -> Result<Database, DatabaseError>;
+}
+
+/// Whether a file is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// It is, and was not there.
+    New,
+    /// It is not.
+    Never,
 }
 
 /// One file, read and written at offsets.
@@ -54,7 +81,7 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn path(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -63,6 +90,10 @@ impl Disk for RealDisk {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         Ok(names)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -84,8 +115,33 @@ impl Disk for RealDisk {
         fs::remove_file(self.path.join(name))
     }
 
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        fs::create_dir(self.path.join(name))
+    }
+
+    fn remove_all(&self, name: &str) -> io::Result<()> {
+        let path = self.path.join(name);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    }
+
+    fn below(&self, name: &str) -> Arc<dyn Disk> {
+        Arc::new(Self::new(self.path.join(name)))
+    }
+
     fn sync(&self) -> io::Result<()> {
         sync_directory(&self.path)
+    }
+
+    fn database(
+        &self,
+        name: &str,
+        making: Making,
+        builder: &Builder,
+    ) -> Result<Database, DatabaseError> {
+        match making {
+            Making::New => builder.create(self.path(name)),
+            Making::Never => builder.open(self.path(name)),
+        }
     }
 }
 
@@ -109,6 +165,10 @@ impl Disk for ReadOnlyDisk {
         self.0.names()
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.has(name)
+    }
+
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         // The system refuses writes to a file that is opened like this.
         Ok(Box::new(File::open(self.path(name))?))
@@ -126,8 +186,29 @@ impl Disk for ReadOnlyDisk {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 
+    fn make_directory(&self, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove_all(&self, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn below(&self, name: &str) -> Arc<dyn Disk> {
+        Arc::new(Self::new(self.path(name)))
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn database(
+        &self,
+        _name: &str,
+        _making: Making,
+        _builder: &Builder,
+    ) -> Result<Database, DatabaseError> {
+        Err(StorageError::Io(io::ErrorKind::ReadOnlyFilesystem.into()).into())
     }
 }
 

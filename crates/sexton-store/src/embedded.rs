@@ -18,6 +18,7 @@ use sexton_core::key::Key;
 use sexton_core::log::Bounds;
 use sexton_core::{Batch, Cursor, Error, Fence, Position, Shard, Store};
 
+use crate::disk::{Disk, ReadOnlyDisk, RealDisk};
 use crate::index::IndexKind;
 pub use read_only::{Inspection, InspectionFigures, ReadOnlyStore, inspect};
 use shared::Shared;
@@ -49,7 +50,7 @@ pub enum Create {
 ///
 /// The journal is always checked as far as it is read, and a record when it is read. What only
 /// looking at everything can find is a bit that was turned over where the index keeps the way to a
-/// record: the record is then missing, without an error.
+/// record: the record is then missing, or an earlier one, without an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Check {
     /// Only what is read anyway.
@@ -137,14 +138,22 @@ impl EmbeddedStore {
     ///
     /// A crash while a store is made leaves a directory in which it is made anew.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        let opened = directory::open(path.as_ref(), options)?;
-        let label = path.as_ref().display().to_string();
+        let lock = directory::take(path.as_ref(), options.create)?;
+        let top = RealDisk::new(path.as_ref().to_owned());
+        let shared = Self::open_in(&top, options)?;
+        Self::start(shared, Some(lock))
+    }
+
+    /// Opens the store in a directory that nobody else can change, or makes it; no thread yet.
+    fn open_in(top: &dyn Disk, options: &Options) -> Result<Shared, Error> {
+        let opened = directory::open(top, options)?;
+        let label = top.path("").display().to_string();
         let shared = match opened.journal {
             Some(journal) => Shared::new(label, options.sizes.clone(), journal, opened.index),
             None => Shared::recover(label, options.sizes.clone(), opened.disk, opened.index)?,
         };
-        directory::finish(path.as_ref())?;
-        Self::start(shared, Some(opened.lock))
+        directory::finish(top)?;
+        Ok(shared)
     }
 
     /// Whether a store lies at `path`, whole or not.
@@ -161,7 +170,7 @@ impl EmbeddedStore {
         if !Self::exists(path.as_ref()) {
             return Ok(None);
         }
-        directory::read_marker(path.as_ref()).map(Some)
+        directory::read_marker(&ReadOnlyDisk::new(path.as_ref().to_owned())).map(Some)
     }
 
     fn start(shared: Shared, lock: Option<File>) -> Result<Self, Error> {

@@ -11,7 +11,7 @@ mod copy_on_write;
 pub(crate) mod redb;
 pub(crate) mod whole;
 #[cfg(feature = "sled")]
-mod sled;
+pub(crate) mod sled;
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +22,7 @@ use sexton_core::log::Bounds;
 use sexton_core::{Cursor, Epoch, Error, ErrorKind};
 
 use crate::codec;
+use crate::disk::Disk;
 use crate::embedded::Check;
 use crate::fault::Damage;
 use crate::fences::Fences;
@@ -134,10 +135,10 @@ pub(crate) trait Index: Send + Sync + Debug {
 }
 
 /// Makes the index of a new store, with a checkpoint at the beginning.
-pub(crate) fn create(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>, Error> {
-    let path = directory.join(kind.file_name());
+pub(crate) fn create(kind: IndexKind, disk: &dyn Disk) -> Result<Box<dyn Index>, Error> {
+    let path = disk.path(kind.file_name());
     let index: Box<dyn Index> = match kind {
-        IndexKind::Redb => guarded(&path, || redb::RedbIndex::create(&path).map(boxed))?,
+        IndexKind::Redb => guarded(&path, || redb::RedbIndex::create(disk).map(boxed))?,
         #[cfg(feature = "sled")]
         IndexKind::Sled => guarded(&path, || sled::SledIndex::create(&path).map(boxed))?,
         #[cfg(not(feature = "sled"))]
@@ -150,16 +151,16 @@ pub(crate) fn create(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>
 /// Opens the index of a store that exists; never makes one.
 pub(crate) fn open(
     kind: IndexKind,
-    directory: &Path,
+    disk: &dyn Disk,
     check: Check,
 ) -> Result<Box<dyn Index>, Error> {
-    let path = directory.join(kind.file_name());
-    if !path.exists() {
+    let path = disk.path(kind.file_name());
+    if !disk.has(kind.file_name()) {
         let message = format!("the index {} is missing", path.display());
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     match kind {
-        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open(&path, check).map(boxed)),
+        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open(disk, check).map(boxed)),
         #[cfg(feature = "sled")]
         IndexKind::Sled => guarded(&path, || sled::SledIndex::open(&path, check).map(boxed)),
         #[cfg(not(feature = "sled"))]
@@ -171,14 +172,14 @@ pub(crate) fn open(
 ///
 /// redb's file is read under a layer in memory; sled, which cannot be opened without being
 /// written to, is copied to a temporary directory, which goes when the index is dropped.
-pub(crate) fn open_read_only(kind: IndexKind, directory: &Path) -> Result<Box<dyn Index>, Error> {
-    let path = directory.join(kind.file_name());
-    if !path.exists() {
+pub(crate) fn open_read_only(kind: IndexKind, disk: &dyn Disk) -> Result<Box<dyn Index>, Error> {
+    let path = disk.path(kind.file_name());
+    if !disk.has(kind.file_name()) {
         let message = format!("the index {} is missing", path.display());
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     match kind {
-        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open_read_only(&path).map(boxed)),
+        IndexKind::Redb => guarded(&path, || redb::RedbIndex::open_read_only(disk).map(boxed)),
         #[cfg(feature = "sled")]
         IndexKind::Sled => guarded(&path, || sled::SledIndex::open_copy(&path).map(boxed)),
         #[cfg(not(feature = "sled"))]
@@ -192,11 +193,11 @@ const BAD_PAGES: &str =
 
 /// What is the matter with the structure of an index, as far as its library can tell; changes
 /// nothing.
-pub(crate) fn check_read_only(kind: IndexKind, directory: &Path) -> Option<Damage> {
-    let path = directory.join(kind.file_name());
+pub(crate) fn check_read_only(kind: IndexKind, disk: &dyn Disk) -> Option<Damage> {
+    let path = disk.path(kind.file_name());
     match kind {
-        IndexKind::Redb if path.exists() => {
-            match guarded(&path, || redb::RedbIndex::check_read_only(&path)) {
+        IndexKind::Redb if disk.has(kind.file_name()) => {
+            match guarded(&path, || redb::RedbIndex::check_read_only(disk)) {
                 Ok(true) => None,
                 // What redb says of it is about its own insides.
                 Ok(false) => Some(Damage::of(&path, BAD_PAGES)),

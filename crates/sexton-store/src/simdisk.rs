@@ -1,88 +1,149 @@
 //! A disk for tests that forgets what was not flushed, tears writes, and fails when told to.
 //!
-//! Each file has what the system would show (its cache) and what is on the platter. A power cut
-//! keeps the platter, plus any sectors of unflushed writes and any unflushed changes of names
-//! that chance chooses. A failed flush forgets which writes it was about, as some systems do.
+//! Each file has what the system would show (its cache) and what is on the platter; each change
+//! that was not flushed stands in one list, in the order in which it was made: bytes written, the
+//! length of a file, a name. A power cut keeps the platter and any part of that list ([`cut`]).
+//!
+//! What a flush makes durable: that of a file its bytes and its length, that of a directory the
+//! names in it, and neither the other's. A rename is whole or not at all, as POSIX has it. A
+//! flush of a file that fails has forgotten what it was about: on the platter is all of it, some
+//! of it or nothing ([`Platter`]), the cache shows it still or no more ([`Cache`]), and a later
+//! flush succeeds without it. A flush of a directory that fails leaves some names on the platter,
+//! and the others to a later flush.
+//!
+//! Bytes go through the loops of the standard library that the real files go through, so that a
+//! read or write that is short or interrupted is met as on a real system.
+
+mod bytes;
+mod chance;
+mod cut;
+mod file;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::{Disk, DiskFile};
+use redb::{Builder, Database, DatabaseError, StorageError};
+
+use crate::disk::{Disk, DiskFile, Making};
 use crate::fault;
+use bytes::Bytes;
+pub(crate) use chance::Chance;
+pub(crate) use cut::BLOCKS;
+use file::SimFile;
 
-/// What a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It fails; a write has written half of it.
+    Error(io::ErrorKind),
+    /// A read or write does a part of what was asked, and says so.
+    Short,
+    /// A read or write is interrupted by a signal before it did anything.
+    Interrupted,
+}
 
-/// Numbers from a seed (xorshift).
-#[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+/// Which calls a trouble hits.
+#[derive(Clone, Copy, Debug)]
+enum Hits {
+    /// The change of this number.
+    Change(u64),
+    /// The call of this number; reads and looks count as well.
+    Call(u64),
+    /// Each change from this number on.
+    ChangesFrom(u64),
+}
 
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
+/// What a flush that fails leaves on the platter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Platter {
+    Nothing,
+    Some,
+    All,
+}
 
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound.max(1)
-    }
-
-    /// True in `percent` of all cases.
-    pub(crate) fn is(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
+/// What the system shows of a file behind a flush that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// What was written, as if it were flushed.
+    Stays,
+    /// What is on the platter.
+    IsDropped,
 }
 
 /// A directory of simulated files.
 #[derive(Clone, Debug)]
-pub(crate) struct SimDisk(Arc<Mutex<World>>);
+pub(crate) struct SimDisk {
+    world: Arc<Mutex<World>>,
+    /// The directory, with a slash behind it; empty for the top.
+    below: String,
+}
 
+/// All files and names, and what is to happen to them.
 #[derive(Clone, Debug)]
-struct World {
+pub(crate) struct World {
     files: BTreeMap<u64, Content>,
-    names: BTreeMap<String, u64>,
-    durable_names: BTreeMap<String, u64>,
-    /// Changes of names since the directory was flushed.
-    changes: Vec<Change>,
+    names: BTreeMap<String, Entry>,
+    durable_names: BTreeMap<String, Entry>,
+    /// Changes that were not flushed, oldest first.
+    pending: Vec<Pending>,
     next_file: u64,
     chance: Chance,
-    /// Changing operations so far.
-    operations: u64,
-    fault: Option<(u64, io::ErrorKind)>,
-    /// When to remember what a power cut would leave, and what that is.
+    /// Changes so far, and all calls.
+    changes: u64,
+    calls: u64,
+    trouble: Option<(Hits, Trouble)>,
+    n_hit: u64,
+    failed_flush: (Platter, Cache),
+    /// Flushes so far, and those that failed.
+    flushes: u64,
+    failed_flushes: u64,
+    /// When to remember the world, for a power cut then.
     cut_at: Option<u64>,
     cut: Option<Box<World>>,
+    /// The world before each change, if it is recorded.
+    recorded: Option<Vec<World>>,
     /// What the test wants to remember at the cut.
     note: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Content {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
-    /// Writes since the last flush.
-    dirty: Vec<(usize, Vec<u8>)>,
+    cache: Bytes,
+    durable: Bytes,
+    /// Whether the cache shows what a flush that failed has forgotten.
+    is_forgotten: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    File(u64),
+    Directory,
+}
+
+/// A change that was not flushed.
+#[derive(Clone, Debug)]
+enum Pending {
+    Write { file: u64, offset: usize, bytes: Arc<[u8]> },
+    Length { file: u64, bytes: usize },
+    Name { directory: String, change: Change },
 }
 
 #[derive(Clone, Debug)]
 enum Change {
-    Set(String, u64),
+    Set(String, Entry),
     Rename(String, String),
     Remove(String),
 }
 
 impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
+    fn apply(&self, names: &mut BTreeMap<String, Entry>) {
         match self {
-            Self::Set(name, file) => drop(names.insert(name.clone(), *file)),
+            Self::Set(name, entry) => drop(names.insert(name.clone(), *entry)),
             Self::Rename(from, to) => {
-                if let Some(file) = names.remove(from) {
-                    names.insert(to.clone(), file);
+                if let Some(entry) = names.remove(from) {
+                    names.insert(to.clone(), entry);
                 }
             }
             Self::Remove(name) => drop(names.remove(name)),
@@ -90,292 +151,436 @@ impl Change {
     }
 }
 
-fn write_into(bytes: &mut Vec<u8>, offset: usize, part: &[u8]) {
-    let end = offset + part.len();
-    if bytes.len() < end {
-        bytes.resize(end, 0);
-    }
-    bytes[offset..end].copy_from_slice(part);
-}
-
 impl World {
-    /// Counts an operation, and fails it if it is the one that shall fail.
-    fn step(&mut self) -> io::Result<()> {
-        self.operations += 1;
-        if self.cut_at == Some(self.operations) {
-            self.cut = Some(Box::new(self.after_power_cut()));
-        }
-        match self.fault {
-            Some((at, kind)) if at == self.operations => Err(kind.into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn after_power_cut(&mut self) -> Self {
-        let percent = [0, 20, 50, 80, 100][usize::try_from(self.chance.below(5)).expect("small")];
-        let mut names = self.durable_names.clone();
-        for change in &self.changes {
-            if self.chance.is(percent) {
-                change.apply(&mut names);
-            }
-        }
-        let mut files = BTreeMap::new();
-        for (number, content) in &self.files {
-            let mut durable = content.durable.clone();
-            for (offset, bytes) in &content.dirty {
-                for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                    if self.chance.is(percent) {
-                        write_into(&mut durable, offset + index * SECTOR_BYTES, sector);
-                    }
-                }
-            }
-            files.insert(*number, Content { cache: durable.clone(), durable, dirty: vec![] });
-        }
+    fn new(files: BTreeMap<u64, Content>, names: BTreeMap<String, Entry>, seed: u64) -> Self {
         Self {
             files,
             names: names.clone(),
             durable_names: names,
-            changes: Vec::new(),
-            next_file: self.next_file,
-            chance: Chance::new(self.chance.below(u64::MAX)),
-            operations: 0,
-            fault: None,
+            pending: Vec::new(),
+            next_file: 0,
+            chance: Chance::new(seed),
+            changes: 0,
+            calls: 0,
+            trouble: None,
+            n_hit: 0,
+            failed_flush: (Platter::Nothing, Cache::Stays),
+            flushes: 0,
+            failed_flushes: 0,
             cut_at: None,
             cut: None,
-            note: self.note,
+            recorded: None,
+            note: 0,
+        }
+    }
+
+    /// The world, with nothing that is to happen to it.
+    fn untroubled(&self) -> Self {
+        Self {
+            files: self.files.clone(),
+            names: self.names.clone(),
+            durable_names: self.durable_names.clone(),
+            pending: self.pending.clone(),
+            chance: self.chance.clone(),
+            trouble: None,
+            n_hit: 0,
+            cut_at: None,
+            cut: None,
+            recorded: None,
+            changes: 0,
+            calls: 0,
+            ..*self
+        }
+    }
+
+    /// A disk in this state.
+    pub(crate) fn to_disk(&self) -> SimDisk {
+        SimDisk { world: Arc::new(Mutex::new(self.untroubled())), below: String::new() }
+    }
+
+    /// What was noted last.
+    pub(crate) fn note(&self) -> u64 {
+        self.note
+    }
+
+    /// Whether nothing was flushed or noted from here to a later world.
+    pub(crate) fn leads_to(&self, later: &Self) -> bool {
+        self.flushes == later.flushes && self.note == later.note
+    }
+
+    /// Counts a call that changes nothing; the trouble that hits it.
+    fn look(&mut self) -> Option<Trouble> {
+        self.calls += 1;
+        let (hits, trouble) = self.trouble?;
+        let is_hit = matches!(hits, Hits::Call(at) if at == self.calls);
+        self.n_hit += u64::from(is_hit);
+        is_hit.then_some(trouble)
+    }
+
+    /// Counts a call that changes something; the trouble that hits it.
+    fn change(&mut self) -> Option<Trouble> {
+        self.calls += 1;
+        self.changes += 1;
+        let before = self.recorded.as_ref().map(|_| self.untroubled());
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend(before);
+        }
+        if self.cut_at == Some(self.changes) {
+            self.cut = Some(Box::new(self.untroubled()));
+        }
+        let (hits, trouble) = self.trouble?;
+        let is_hit = match hits {
+            Hits::Change(at) => at == self.changes,
+            Hits::Call(at) => at == self.calls,
+            Hits::ChangesFrom(at) => at <= self.changes,
+        };
+        self.n_hit += u64::from(is_hit);
+        is_hit.then_some(trouble)
+    }
+
+    /// Counts a call that is done whole or not at all.
+    fn whole(trouble: Option<Trouble>) -> io::Result<()> {
+        match trouble {
+            Some(Trouble::Error(kind)) => Err(kind.into()),
+            // Nothing of it can be left over, and the standard library tries again by itself.
+            Some(Trouble::Short | Trouble::Interrupted) | None => Ok(()),
+        }
+    }
+
+    fn rename(&mut self, directory: &str, change: Change) {
+        change.apply(&mut self.names);
+        self.pending.push(Pending::Name { directory: directory.to_owned(), change });
+    }
+
+    fn content(&mut self, file: u64) -> &mut Content {
+        self.files.get_mut(&file).expect("a file stays while it is open")
+    }
+
+    fn write(&mut self, file: u64, offset: usize, bytes: &[u8]) {
+        let content = self.content(file);
+        let (was, end) = (content.cache.len(), offset + bytes.len());
+        content.cache.write(offset, bytes);
+        if end > was {
+            self.pending.push(Pending::Length { file, bytes: end });
+        }
+        self.pending.push(Pending::Write { file, offset, bytes: bytes.into() });
+    }
+
+    fn set_length(&mut self, file: u64, bytes: usize) {
+        self.content(file).cache.resize(bytes);
+        self.pending.push(Pending::Length { file, bytes });
+    }
+
+    /// Flushes a file, or fails to.
+    fn flush_file(&mut self, file: u64, is_well: bool) {
+        self.flushes += 1;
+        self.failed_flushes += u64::from(!is_well);
+        let (platter, cache) = self.failed_flush;
+        if is_well && !self.files[&file].is_forgotten {
+            let content = self.content(file);
+            content.durable = content.cache.clone();
+        } else {
+            let mut chance = Chance::new(self.chance.below(u64::MAX));
+            let percent = chance.pick(&[20, 50, 80]);
+            let durable = self.platter(file, &mut || match platter {
+                Platter::Some if !is_well => chance.is(percent),
+                Platter::Nothing if !is_well => false,
+                Platter::All | Platter::Some | Platter::Nothing => true,
+            });
+            let content = self.content(file);
+            content.durable = durable;
+            content.is_forgotten = true;
+            if !is_well && cache == Cache::IsDropped {
+                content.cache = content.durable.clone();
+                content.is_forgotten = false;
+            }
+        }
+        self.pending.retain(|it| it.file() != Some(file));
+    }
+
+    /// Flushes the names of a directory, or fails to.
+    fn flush_names(&mut self, directory: &str, is_well: bool) {
+        self.flushes += 1;
+        self.failed_flushes += u64::from(!is_well);
+        let mut kept = Vec::new();
+        for pending in std::mem::take(&mut self.pending) {
+            match &pending {
+                Pending::Name { directory: of, change } if of == directory => {
+                    let is_kept = is_well
+                        || match self.failed_flush.0 {
+                            Platter::All => true,
+                            Platter::Some => self.chance.is(50),
+                            Platter::Nothing => false,
+                        };
+                    if is_kept {
+                        change.apply(&mut self.durable_names);
+                    } else {
+                        kept.push(pending);
+                    }
+                }
+                Pending::Name { .. } | Pending::Write { .. } | Pending::Length { .. } => {
+                    kept.push(pending);
+                }
+            }
+        }
+        self.pending = kept;
+    }
+}
+
+impl Pending {
+    /// The file that it is about, if it is about what one holds.
+    fn file(&self) -> Option<u64> {
+        match self {
+            Self::Write { file, .. } | Self::Length { file, .. } => Some(*file),
+            Self::Name { .. } => None,
         }
     }
 }
 
 impl SimDisk {
+    /// An empty disk.
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(World {
-            files: BTreeMap::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            changes: Vec::new(),
-            next_file: 0,
-            chance: Chance::new(seed),
-            operations: 0,
-            fault: None,
-            cut_at: None,
-            cut: None,
-            note: 0,
-        })))
+        World::new(BTreeMap::new(), BTreeMap::new(), seed).to_disk()
     }
 
-    /// Lets the changing operation `after` from now fail.
-    pub(crate) fn fail(&self, after: u64, kind: io::ErrorKind) {
-        let world = &mut *fault::lock(&self.0);
-        world.fault = Some((world.operations + after, kind));
+    fn with<T>(&self, run: impl FnOnce(&mut World) -> T) -> T {
+        run(&mut fault::lock(&self.world))
     }
 
-    /// Whether the operation that should fail has.
+    /// Lets the change `after` from now meet a trouble.
+    pub(crate) fn fail(&self, after: u64, trouble: Trouble) {
+        self.with(|it| it.trouble = Some((Hits::Change(it.changes + after), trouble)));
+    }
+
+    /// Lets the call `after` from now, which may be a read or a look, meet a trouble.
+    pub(crate) fn fail_call(&self, after: u64, trouble: Trouble) {
+        self.with(|it| it.trouble = Some((Hits::Call(it.calls + after), trouble)));
+    }
+
+    /// Lets every change fail, from the one `after` from now on.
+    pub(crate) fn fail_from(&self, after: u64, kind: io::ErrorKind) {
+        let trouble = Trouble::Error(kind);
+        self.with(|it| it.trouble = Some((Hits::ChangesFrom(it.changes + after), trouble)));
+    }
+
+    /// From here on nothing fails any more.
+    pub(crate) fn heal(&self) {
+        self.with(|it| it.trouble = None);
+    }
+
+    /// Says what a flush that fails leaves behind.
+    pub(crate) fn failed_flush_leaves(&self, platter: Platter, cache: Cache) {
+        self.with(|it| it.failed_flush = (platter, cache));
+    }
+
+    /// Whether a call met the trouble.
     pub(crate) fn has_failed(&self) -> bool {
-        let world = fault::lock(&self.0);
-        world.fault.is_some_and(|(at, _)| world.operations >= at)
+        self.with(|it| it.n_hit > 0)
     }
 
-    /// Lets the power go before the changing operation `after` from now.
+    /// Whether that was a flush.
+    pub(crate) fn has_failed_to_flush(&self) -> bool {
+        self.with(|it| it.failed_flushes > 0)
+    }
+
+    /// How many calls there were that change something.
+    pub(crate) fn changes(&self) -> u64 {
+        self.with(|it| it.changes)
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> u64 {
+        self.with(|it| it.calls)
+    }
+
+    /// Lets the power go before the change `after` from now.
     pub(crate) fn cut(&self, after: u64) {
-        let world = &mut *fault::lock(&self.0);
-        world.cut_at = Some(world.operations + after);
+        self.with(|it| it.cut_at = Some(it.changes + after));
     }
 
     /// Remembers a number across a power cut.
     pub(crate) fn note(&self, note: u64) {
-        fault::lock(&self.0).note = note;
+        self.with(|it| it.note = note);
     }
 
-    /// The disk after the power went, where [`cut`](Self::cut) said, or now; and the note then.
-    pub(crate) fn after_power_cut(&self) -> (Self, u64) {
-        let world = &mut *fault::lock(&self.0);
-        let after = match world.cut.take() {
-            Some(cut) => *cut,
-            None => world.after_power_cut(),
-        };
-        let note = after.note;
-        (Self(Arc::new(Mutex::new(after))), note)
+    /// Remembers from here on the world before each change.
+    pub(crate) fn record(&self) {
+        self.with(|it| it.recorded = Some(Vec::new()));
+    }
+
+    /// The worlds that were recorded, and the one now.
+    pub(crate) fn recorded(&self) -> Vec<World> {
+        self.with(|it| {
+            let mut worlds = it.recorded.take().unwrap_or_default();
+            worlds.push(it.untroubled());
+            worlds
+        })
+    }
+
+    /// The world at the moment at which the power went: where [`cut`](Self::cut) said, or now.
+    pub(crate) fn moment(&self) -> World {
+        self.with(|it| it.cut.take().map_or_else(|| it.untroubled(), |cut| *cut))
     }
 
     /// The disk as it is, for a process that was killed: caches and all. A copy, so that the
     /// process may still run.
     pub(crate) fn after_kill(&self) -> Self {
-        let mut world = fault::lock(&self.0).clone();
-        (world.fault, world.cut_at, world.cut) = (None, None, None);
-        Self(Arc::new(Mutex::new(world)))
+        self.with(|it| it.to_disk())
     }
 
     /// Changes what a file holds behind everybody's back.
     pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let world = &mut *fault::lock(&self.0);
-        let number = world.names[name];
-        let content = world.files.get_mut(&number).expect("a name has a file");
-        change(&mut content.cache);
-        content.durable.clone_from(&content.cache);
-        content.dirty.clear();
+        let file = self.number(name).expect("a file");
+        self.with(|it| {
+            it.pending.retain(|it| it.file() != Some(file));
+            let content = it.content(file);
+            let mut bytes = content.cache.to_vec();
+            change(&mut bytes);
+            content.cache = Bytes::of(&bytes);
+            content.durable = content.cache.clone();
+        });
     }
 
-    /// A file by name, made if it is not there.
-    pub(crate) fn file(&self, name: &str) -> io::Result<SimFile> {
-        let number = fault::lock(&self.0).names.get(name).copied();
-        match number {
-            Some(number) => Ok(SimFile { disk: self.clone(), number }),
-            None => self.make(name),
+    /// The names of all files at any depth, from the top, with what they hold.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.with(|it| {
+            let file = |entry: &Entry| match entry {
+                Entry::File(file) => Some(it.files[file].cache.to_vec()),
+                Entry::Directory => None,
+            };
+            it.names.iter().filter_map(|(name, entry)| Some((name.clone(), file(entry)?))).collect()
+        })
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}{name}", self.below)
+    }
+
+    fn entry(&self, name: &str) -> Option<Entry> {
+        let name = self.full(name);
+        self.with(|it| it.names.get(&name).copied())
+    }
+
+    fn number(&self, name: &str) -> io::Result<u64> {
+        match self.entry(name) {
+            Some(Entry::File(number)) => Ok(number),
+            Some(Entry::Directory) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
-    fn make(&self, name: &str) -> io::Result<SimFile> {
-        let world = &mut *fault::lock(&self.0);
-        world.step()?;
-        let number = world.next_file;
-        world.next_file += 1;
-        world.files.insert(number, Content::default());
-        Self::change(world, Change::Set(name.to_owned(), number));
-        Ok(SimFile { disk: self.clone(), number })
+    fn opened(&self, name: &str) -> io::Result<SimFile> {
+        self.with(|it| World::whole(it.look()))?;
+        Ok(SimFile { disk: self.clone(), number: self.number(name)? })
     }
 
-    fn change(world: &mut World, change: Change) {
-        change.apply(&mut world.names);
-        world.changes.push(change);
-    }
-
-    fn has(&self, name: &str) -> bool {
-        fault::lock(&self.0).names.contains_key(name)
+    fn made(&self, name: &str) -> io::Result<SimFile> {
+        if self.entry(name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let name = self.full(name);
+        self.with(|it| {
+            World::whole(it.change())?;
+            let number = it.next_file;
+            it.next_file += 1;
+            it.files.insert(number, Content::default());
+            it.rename(&self.below, Change::Set(name, Entry::File(number)));
+            Ok(SimFile { disk: self.clone(), number })
+        })
     }
 }
 
 impl Disk for SimDisk {
     fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from("/simulated").join(name)
+        PathBuf::from(format!("/simulated/{}", self.full(name)).trim_end_matches('/'))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        Ok(fault::lock(&self.0).names.keys().cloned().collect())
+        self.with(|it| {
+            World::whole(it.look())?;
+            let names = it.names.keys().filter_map(|name| name.strip_prefix(&self.below));
+            Ok(names.filter(|it| !it.contains('/')).map(str::to_owned).collect())
+        })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.entry(name).is_some()
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        if !self.has(name) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(Box::new(self.file(name)?))
+        Ok(Box::new(self.opened(name)?))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        if self.has(name) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        Ok(Box::new(self.make(name)?))
+        Ok(Box::new(self.made(name)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let world = &mut *fault::lock(&self.0);
-        world.step()?;
-        Self::change(world, Change::Rename(from.to_owned(), to.to_owned()));
-        Ok(())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        let world = &mut *fault::lock(&self.0);
-        world.step()?;
-        Self::change(world, Change::Remove(name.to_owned()));
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let world = &mut *fault::lock(&self.0);
-        world.step()?;
-        world.changes.clear();
-        world.durable_names = world.names.clone();
-        Ok(())
-    }
-}
-
-/// A simulated file.
-#[derive(Clone, Debug)]
-pub(crate) struct SimFile {
-    disk: SimDisk,
-    number: u64,
-}
-
-impl SimFile {
-    fn with<T>(&self, run: impl FnOnce(&mut Content) -> T) -> T {
-        let world = &mut *fault::lock(&self.disk.0);
-        run(world.files.get_mut(&self.number).expect("a file stays while it is open"))
-    }
-
-    fn step(&self) -> io::Result<()> {
-        fault::lock(&self.disk.0).step()
-    }
-}
-
-impl DiskFile for SimFile {
-    fn bytes(&self) -> io::Result<u64> {
-        Ok(u64::try_from(self.with(|it| it.cache.len())).expect("small"))
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).expect("small");
+        let change = Change::Rename(self.full(from), self.full(to));
         self.with(|it| {
-            let part = it.cache.get(start..start + buffer.len());
-            let part = part.ok_or(io::ErrorKind::UnexpectedEof)?;
-            buffer.copy_from_slice(part);
+            World::whole(it.change())?;
+            it.rename(&self.below, change);
             Ok(())
         })
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).expect("small");
-        let done = self.step();
-        // One that fails has written some of it.
-        let bytes = if done.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+    fn remove(&self, name: &str) -> io::Result<()> {
+        if self.entry(name).is_none() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let change = Change::Remove(self.full(name));
         self.with(|it| {
-            write_into(&mut it.cache, start, bytes);
-            it.dirty.push((start, bytes.to_vec()));
-        });
-        done
+            World::whole(it.change())?;
+            it.rename(&self.below, change);
+            Ok(())
+        })
+    }
+
+    fn make_directory(&self, name: &str) -> io::Result<()> {
+        let change = Change::Set(self.full(name), Entry::Directory);
+        self.with(|it| {
+            World::whole(it.change())?;
+            it.rename(&self.below, change);
+            Ok(())
+        })
+    }
+
+    fn remove_all(&self, name: &str) -> io::Result<()> {
+        if self.entry(name) == Some(Entry::Directory) {
+            let directory =
+                SimDisk { world: Arc::clone(&self.world), below: self.full(name) + "/" };
+            for name in directory.names()? {
+                directory.remove_all(&name)?;
+            }
+        }
+        self.remove(name)
+    }
+
+    fn below(&self, name: &str) -> Arc<dyn Disk> {
+        Arc::new(Self { world: Arc::clone(&self.world), below: self.full(name) + "/" })
     }
 
     fn sync(&self) -> io::Result<()> {
-        let done = self.step();
         self.with(|it| {
-            // A flush that failed has forgotten what it was about: a later one does not mend it.
-            for (offset, bytes) in it.dirty.drain(..) {
-                if done.is_ok() {
-                    write_into(&mut it.durable, offset, &bytes);
-                }
-            }
-        });
-        done
-    }
-}
-
-impl redb::StorageBackend for SimFile {
-    fn len(&self) -> io::Result<u64> {
-        self.bytes()
+            let done = World::whole(it.change());
+            it.flush_names(&self.below, done.is_ok());
+            done
+        })
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.step()?;
-        let len = usize::try_from(len).expect("small");
-        self.with(|it| {
-            it.cache.resize(len, 0);
-            // A length is kept at once: the harder case for a file that got shorter is a rename.
-            it.durable.resize(len, 0);
-            it.dirty.retain(|(offset, bytes)| offset + bytes.len() <= len);
-        });
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.sync()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.write_at(offset, data)
+    fn database(
+        &self,
+        name: &str,
+        making: Making,
+        builder: &Builder,
+    ) -> Result<Database, DatabaseError> {
+        let file = match making {
+            Making::New => self.made(name).map_err(StorageError::Io)?,
+            Making::Never => self.opened(name).map_err(StorageError::Io)?,
+        };
+        if making == Making::Never && file.bytes().map_err(StorageError::Io)? == 0 {
+            return Err(StorageError::Io(io::ErrorKind::InvalidData.into()).into());
+        }
+        builder.create_with_backend(file)
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use sexton_core::{Batch, ErrorKind, Sequence, Store, Timestamp, Write};
-use sexton_store::{Create, EmbeddedStore, IndexKind, Options};
+use sexton_store::{Create, EmbeddedStore, IndexKind, Options, ReadOnlyStore};
 
 fn refusal(path: &Path, options: &Options) -> (ErrorKind, String) {
     let error = EmbeddedStore::open(path, options).expect_err("refused");
@@ -150,6 +150,26 @@ fn a_sled_index_that_comes_back_empty_is_refused() {
     let (kind, message) = refusal(place.path(), &options);
     assert_eq!(kind, ErrorKind::Corrupt);
     assert!(message.contains("restore a backup"), "{message}");
+}
+
+/// A writer that was killed while sled wrote a snapshot; found by `tests/killed.rs`.
+#[cfg(feature = "sled")]
+#[test]
+fn a_snapshot_that_sled_was_writing_when_it_was_killed_is_passed_over() {
+    let place = tempfile::tempdir().unwrap();
+    let options = Options { index: IndexKind::Sled, ..Options::default() };
+    fill(place.path(), &options);
+    let half = place.path().join("index.sled/snap.FFFFFFFFFFFF0000.generating");
+    for content in [&b""[..], b"half of a snapshot"] {
+        fs::write(&half, content).unwrap();
+        let read = ReadOnlyStore::open(place.path()).unwrap();
+        assert_eq!(read.get(b"key").unwrap(), Some(b"a value to find".to_vec()));
+        drop(read);
+        assert!(half.exists(), "what only reads changes nothing");
+        let store = EmbeddedStore::open(place.path(), &options).unwrap();
+        assert_eq!(store.get(b"key").unwrap(), Some(b"a value to find".to_vec()));
+        assert!(!half.exists());
+    }
 }
 
 #[test]

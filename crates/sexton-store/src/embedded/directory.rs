@@ -11,7 +11,7 @@
 //! Nothing is ever made in a directory that holds something else.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,16 +31,18 @@ const MARKER: &str = "sexton-store";
 const MARKER_NEW: &str = "sexton-store.new";
 const LOCK: &str = "lock";
 const JOURNAL: &str = "journal";
+/// More than any marker has.
+const MARKER_BYTES_MAX: usize = 4_096;
 /// What a file system puts into an empty directory by itself.
 const HARMLESS: &str = "lost+found";
 
 /// The parts of a store that was opened or made.
 pub(super) struct Opened {
+    /// Where the journal lies.
     pub(super) disk: Arc<dyn Disk>,
     pub(super) index: Box<dyn Index>,
     /// Only if the store was just made.
     pub(super) journal: Option<Journal>,
-    pub(super) lock: File,
 }
 
 /// What a directory holds.
@@ -57,57 +59,68 @@ pub(super) fn has_marker(path: &Path) -> bool {
     path.join(MARKER).is_file()
 }
 
-/// Opens or makes the parts of a store; one that is made counts only after [`finish`].
-pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, Error> {
+/// Takes the directory of a store for this process, and makes it where it is missing and may be
+/// made.
+pub(super) fn take(path: &Path, create: Create) -> Result<File, Error> {
     if path.is_file() {
         return Err(refused(path, "is a file, not the directory of a store"));
     }
     if !path.exists() {
-        check_create(path, options.create)?;
+        check_create(path, create)?;
         make_directory(path)?;
     }
-    if look(path)? != Content::Store {
-        check_create(path, options.create)?;
+    if look(&RealDisk::new(path.to_owned()))? != Content::Store {
+        check_create(path, create)?;
+        sync_names(path)?;
     }
-    let lock = take_lock(path)?;
-    // Once more, now that nobody else can change it.
-    let content = look(path)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.join(JOURNAL)));
-    if content == Content::Store {
-        let kind = read_marker(path)?;
-        if kind != options.index {
-            let (has, asked) = (kind.name(), options.index.name());
-            return Err(refused(path, &format!("is a store on {has}, and {asked} was asked for")));
-        }
-        let index = index::open(kind, path, options.check)?;
-        return Ok(Opened { disk, index, journal: None, lock });
-    }
-    check_create(path, options.create)?;
-    write_marker(path, options.index)?;
-    remove_leftovers(path)?;
-    make_directory(&path.join(JOURNAL))?;
-    let journal = Journal::create(Arc::clone(&disk), options.sizes.segment_bytes)?;
-    let index = index::create(options.index, path)?;
-    Ok(Opened { disk, index, journal: Some(journal), lock })
+    take_lock(path)
 }
 
-/// Gives a store that was made the marker that makes it count; does nothing to another.
-pub(super) fn finish(path: &Path) -> Result<(), Error> {
-    if has_marker(path) {
-        return Ok(());
+/// Opens or makes the parts of a store in a directory that nobody else can change; one that is
+/// made counts only after [`finish`].
+pub(super) fn open(top: &dyn Disk, options: &Options) -> Result<Opened, Error> {
+    let content = look(top)?;
+    let disk = top.below(JOURNAL);
+    if content == Content::Store {
+        let kind = read_marker(top)?;
+        if kind != options.index {
+            let (has, asked) = (kind.name(), options.index.name());
+            let what = format!("is a store on {has}, and {asked} was asked for");
+            return Err(refused(&top.path(""), &what));
+        }
+        let index = index::open(kind, top, options.check)?;
+        return Ok(Opened { disk, index, journal: None });
     }
-    let (from, to) = (path.join(MARKER_NEW), path.join(MARKER));
-    sync_directory(path)
-        .and_then(|()| fs::rename(from, &to))
-        .and_then(|()| sync_directory(path))
-        .map_err(|error| fault::of_io(ErrorKind::Closed, "make", &to, error))
+    check_create(&top.path(""), options.create)?;
+    if content == Content::Unfinished {
+        remove_leftovers(top)?;
+    }
+    write_marker(top, options.index)?;
+    let failed = |error| fault::of_io(ErrorKind::Closed, "make", &top.path(JOURNAL), error);
+    top.make_directory(JOURNAL).map_err(failed)?;
+    let journal = Journal::create(Arc::clone(&disk), options.sizes.segment_bytes)?;
+    let index = index::create(options.index, top)?;
+    Ok(Opened { disk, index, journal: Some(journal) })
+}
+
+/// Gives a store that was made the marker that makes it count, durably.
+///
+/// Of one that has it already the name is flushed again: whoever gave it may have been killed
+/// before that, and without the name the store would be made anew.
+pub(super) fn finish(top: &dyn Disk) -> Result<(), Error> {
+    let failed = |error| fault::of_io(ErrorKind::Closed, "make", &top.path(MARKER), error);
+    if !top.has(MARKER) {
+        top.sync().map_err(failed)?;
+        top.rename(MARKER_NEW, MARKER).map_err(failed)?;
+    }
+    top.sync().map_err(failed)
 }
 
 /// Reads which index a store has.
-pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
-    let file = path.join(MARKER);
-    let text = fs::read_to_string(&file)
-        .map_err(|error| fault::of_io(ErrorKind::Closed, "read", &file, error))?;
+pub(super) fn read_marker(top: &dyn Disk) -> Result<IndexKind, Error> {
+    let file = top.path(MARKER);
+    let text =
+        read_text(top).map_err(|error| fault::of_io(ErrorKind::Closed, "read", &file, error))?;
     let mut lines = text.lines();
     let mut field = |name: &str| {
         let value = lines.next().and_then(|line| line.strip_prefix(name));
@@ -121,6 +134,7 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
     let format = field("format").and_then(|it| it.parse::<u32>().ok());
     let format = format.ok_or_else(|| corrupt("it names no format"))?;
     if format != FORMAT {
+        let path = top.path("");
         let path = path.display();
         let message =
             format!("the store {path} has format {format}, and this version reads {FORMAT}");
@@ -132,6 +146,15 @@ pub(super) fn read_marker(path: &Path) -> Result<IndexKind, Error> {
         return Err(corrupt(&format!("it does not have {SHARDS} shards")));
     }
     IndexKind::from_name(&index).ok_or_else(|| corrupt(&format!("no index is called `{index}`")))
+}
+
+/// What the marker says; what is no text becomes some that no marker has.
+fn read_text(top: &dyn Disk) -> io::Result<String> {
+    let file = top.open(MARKER)?;
+    let bytes = usize::try_from(file.bytes()?).unwrap_or(usize::MAX).min(MARKER_BYTES_MAX);
+    let mut text = vec![0; bytes];
+    file.read_at(0, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Takes a lock that keeps writers out and other readers in, without changing a byte.
@@ -217,30 +240,33 @@ pub(super) fn marker(path: &Path) -> PathBuf {
     path.join(MARKER)
 }
 
-/// Where the journal of the store at `path` lies.
-pub(super) fn journal(path: &Path) -> PathBuf {
-    path.join(JOURNAL)
+/// Where the journal of the store in a directory lies.
+pub(super) fn journal(top: &dyn Disk) -> Arc<dyn Disk> {
+    top.below(JOURNAL)
 }
 
-fn write_marker(path: &Path, kind: IndexKind) -> Result<(), Error> {
-    let file = path.join(MARKER_NEW);
+fn write_marker(top: &dyn Disk, kind: IndexKind) -> Result<(), Error> {
     let index = kind.name();
     let text = format!("sexton store\nformat: {FORMAT}\nindex: {index}\nshards: {SHARDS}\n");
     let write = || {
-        let mut marker = File::create(&file)?;
-        marker.write_all(text.as_bytes())?;
-        marker.sync_all()?;
-        sync_directory(path)
+        if top.has(MARKER_NEW) {
+            // Of an earlier making, and perhaps cut short; nothing else is left of that.
+            top.remove(MARKER_NEW)?;
+        }
+        let marker = top.create(MARKER_NEW)?;
+        marker.write_at(0, text.as_bytes())?;
+        marker.sync()?;
+        top.sync()
     };
-    write().map_err(|error| fault::of_io(ErrorKind::Closed, "write", &file, error))
+    write().map_err(|error| fault::of_io(ErrorKind::Closed, "write", &top.path(MARKER_NEW), error))
 }
 
-fn look(path: &Path) -> Result<Content, Error> {
+fn look(top: &dyn Disk) -> Result<Content, Error> {
     let mut others = Vec::new();
     let mut content = Content::Nothing;
-    for name in RealDisk::new(path.to_owned())
-        .names()
-        .map_err(|error| fault::of_io(ErrorKind::Closed, "list", path, error))?
+    let path = top.path("");
+    for name in
+        top.names().map_err(|error| fault::of_io(ErrorKind::Closed, "list", &path, error))?
     {
         match name.as_str() {
             MARKER => return Ok(Content::Store),
@@ -250,7 +276,7 @@ fn look(path: &Path) -> Result<Content, Error> {
         }
     }
     if content == Content::Nothing && !others.is_empty() {
-        return Err(refused(path, "is not empty and holds no store; nothing in it was touched"));
+        return Err(refused(&path, "is not empty and holds no store; nothing in it was touched"));
     }
     Ok(content)
 }
@@ -279,39 +305,37 @@ fn take_lock(path: &Path) -> Result<File, Error> {
 }
 
 /// Removes what an interrupted making of a store left; the marker says that it was no more.
-fn remove_leftovers(path: &Path) -> Result<(), Error> {
+fn remove_leftovers(top: &dyn Disk) -> Result<(), Error> {
     let kinds = [IndexKind::Redb, IndexKind::Sled];
-    let names = kinds.map(IndexKind::file_name).into_iter().chain([JOURNAL]);
-    for leftover in names.map(|name| path.join(name)) {
-        let removed = if leftover.is_dir() {
-            fs::remove_dir_all(&leftover)
-        } else {
-            fs::remove_file(&leftover)
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(fault::of_io(ErrorKind::Closed, "remove", &leftover, error));
-            }
-            Ok(()) | Err(_) => {}
+    for name in kinds.map(IndexKind::file_name).into_iter().chain([JOURNAL]) {
+        if top.has(name) {
+            let failed = |error| fault::of_io(ErrorKind::Closed, "remove", &top.path(name), error);
+            top.remove_all(name).map_err(failed)?;
         }
     }
-    Ok(())
+    // While anything is left its marker has to be there, or it is somebody else's.
+    top.sync().map_err(|error| fault::of_io(ErrorKind::Closed, "flush", &top.path(""), error))
 }
 
-/// Makes a directory and those above it, durably.
+/// Makes a directory and those above it, if they are missing.
 fn make_directory(path: &Path) -> Result<(), Error> {
-    let missing: Vec<PathBuf> = path
-        .ancestors()
-        .take_while(|it| !it.as_os_str().is_empty() && !it.exists())
-        .map(Path::to_owned)
-        .collect();
-    fs::create_dir_all(path)
-        .map_err(|error| fault::of_io(ErrorKind::Closed, "make", path, error))?;
-    for made in missing {
-        let parent = made.parent().filter(|it| !it.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        sync_directory(parent)
-            .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", parent, error))?;
+    fs::create_dir_all(path).map_err(|error| fault::of_io(ErrorKind::Closed, "make", path, error))
+}
+
+/// Makes durable that a directory is there, and those above it.
+///
+/// Not only of those that this process made: whoever made them may have been killed before this.
+/// Above its own it stops where it may not: what cannot be opened was made by somebody else.
+fn sync_names(path: &Path) -> Result<(), Error> {
+    let above = path.ancestors().skip(1);
+    for (number, above) in above.enumerate() {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match sync_directory(above) {
+            Ok(()) => {}
+            Err(_) if number > 0 => break,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(fault::of_io(ErrorKind::Closed, "flush", above, error)),
+        }
     }
     Ok(())
 }

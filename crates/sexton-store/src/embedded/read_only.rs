@@ -15,7 +15,7 @@ use sexton_core::{
 
 use super::directory;
 use super::shared::Recovered;
-use crate::disk::ReadOnlyDisk;
+use crate::disk::{Disk, ReadOnlyDisk};
 use crate::fault::{Damage, Note};
 use crate::index::whole::{Found, Whole};
 use crate::index::{self, Index, IndexKind};
@@ -79,20 +79,23 @@ impl ReadOnlyStore {
         }
         directory::check_permission(path)?;
         let lock = directory::take_shared_lock(path)?;
-        let index = index::open_read_only(directory::read_marker(path)?, path)?;
+        let store = Self::open_in(&ReadOnlyDisk::new(path.to_owned()))?;
+        Ok(Self { _lock: lock, ..store })
+    }
+
+    /// Opens the store in a directory that nobody changes meanwhile.
+    pub(super) fn open_in(top: &dyn Disk) -> Result<Self, Error> {
+        let index = index::open_read_only(directory::read_marker(top)?, top)?;
         let checkpoint = index.checkpoint()?;
         let start = Start { position: checkpoint.position, generation: checkpoint.generation };
         let mut recovered = Recovered::new(checkpoint);
-        let remains = journal::read(
-            &ReadOnlyDisk::new(directory::journal(path)),
-            start,
-            &mut |position, item| {
-                recovered.take(position, item);
-                Ok(())
-            },
-        )?;
-        let label = path.display().to_string();
-        Ok(Self { label, index, recovered, remains, passes_over: false, _lock: lock })
+        let journal = directory::journal(top);
+        let remains = journal::read(journal.as_ref(), start, &mut |position, item| {
+            recovered.take(position, item);
+            Ok(())
+        })?;
+        let label = top.path("").display().to_string();
+        Ok(Self { label, index, recovered, remains, passes_over: false, _lock: None })
     }
 
     /// Up to which commit it was read.
@@ -216,7 +219,8 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, Error> {
     if !is_whole {
         inspection.damage.push(Damage::of(&marker, "is missing"));
     }
-    let kind = match directory::read_marker(path) {
+    let disk = ReadOnlyDisk::new(path.to_owned());
+    let kind = match directory::read_marker(&disk) {
         Ok(kind) => Some(kind),
         Err(error) => {
             inspection.damage.extend(is_whole.then(|| Damage::because(&marker, &error)));
@@ -224,8 +228,8 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, Error> {
         }
     };
     if let Some(kind) = kind {
-        inspection.damage.extend(index::check_read_only(kind, path));
-        inspection.look(path, kind, lock);
+        inspection.damage.extend(index::check_read_only(kind, &disk));
+        inspection.look(&disk, kind, lock);
     }
     inspection.damage.truncate(DAMAGES_MAX);
     Ok(inspection)
@@ -233,13 +237,14 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, Error> {
 
 impl Inspection {
     /// Reads index and journal, as far as that goes.
-    fn look(&mut self, path: &Path, kind: IndexKind, lock: Option<File>) {
-        let file = path.join(kind.file_name());
-        let opened = index::open_read_only(kind, path).and_then(|index| {
+    fn look(&mut self, top: &dyn Disk, kind: IndexKind, lock: Option<File>) {
+        let file = top.path(kind.file_name());
+        let opened = index::open_read_only(kind, top).and_then(|index| {
             let checkpoint = index.checkpoint()?;
             Ok((index, checkpoint))
         });
-        let disk = ReadOnlyDisk::new(directory::journal(path));
+        let journal = directory::journal(top);
+        let disk = journal.as_ref();
         let (index, checkpoint) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -247,7 +252,7 @@ impl Inspection {
                 self.damage.retain(|it| it.file != file);
                 self.damage.push(Damage::because(&file, &error));
                 // Without an index nobody knows where the journal has to begin.
-                self.damage.extend(journal::survey(&disk, None, &mut |_, _| Ok(())).damage);
+                self.damage.extend(journal::survey(disk, None, &mut |_, _| Ok(())).damage);
                 return;
             }
         };
@@ -255,12 +260,12 @@ impl Inspection {
         let (position, epoch) = (checkpoint.position, checkpoint.fences.epoch());
         let start = Start { position, generation: checkpoint.generation };
         let mut recovered = Recovered::new(checkpoint);
-        let found = journal::survey(&disk, Some(start), &mut |position, item| {
+        let found = journal::survey(disk, Some(start), &mut |position, item| {
             recovered.take(position, item);
             Ok(())
         });
         self.damage.extend(found.damage);
-        let (label, remains) = (path.display().to_string(), found.remains);
+        let (label, remains) = (top.path("").display().to_string(), found.remains);
         let store =
             ReadOnlyStore { label, index, recovered, remains, passes_over: true, _lock: lock };
         self.figures = Some(InspectionFigures {

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Mutex;
 
+use crate::disk::DiskFile;
 use crate::fault;
 
 /// What is kept in memory as a whole once a byte of it was written. Chosen: a page of redb.
@@ -19,7 +17,7 @@ const PAGE_BYTES: usize = 4_096;
 /// A file and what was written over it.
 #[derive(Debug)]
 pub(crate) struct CopyOnWrite {
-    file: File,
+    file: Box<dyn DiskFile>,
     above: Mutex<Above>,
 }
 
@@ -41,10 +39,9 @@ struct Part {
 }
 
 impl CopyOnWrite {
-    /// Opens a file for reading.
-    pub(crate) fn over(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let bytes = file.metadata()?.len();
+    /// Over a file that nobody changes meanwhile.
+    pub(crate) fn over(file: Box<dyn DiskFile>) -> io::Result<Self> {
+        let bytes = file.bytes()?;
         let above = Mutex::new(Above { bytes, shows: bytes, pages: BTreeMap::new() });
         Ok(Self { file, above })
     }
@@ -55,7 +52,7 @@ impl CopyOnWrite {
         let start = page * page_bytes();
         let count = usize::try_from(shows.saturating_sub(start)).unwrap_or(usize::MAX);
         let part = content.get_mut(..count.min(PAGE_BYTES)).unwrap_or_default();
-        self.file.read_exact_at(part, start)?;
+        self.file.read_at(start, part)?;
         Ok(content)
     }
 }
@@ -155,7 +152,7 @@ mod tests {
             (0..10_000_usize).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let before = model.clone();
         std::fs::write(&path, &model).unwrap();
-        let file = CopyOnWrite::over(&path).unwrap();
+        let file = CopyOnWrite::over(Box::new(std::fs::File::open(&path).unwrap())).unwrap();
         let changes = [(4_000, 200), (0, 1), (9_990, 10), (8_100, 500), (4_095, 2)];
         for (number, (offset, count)) in (1..).zip(changes) {
             let bytes = vec![number; count];

@@ -10,11 +10,14 @@ use ::redb::{
 use sexton_core::{Error, ErrorKind};
 
 use super::copy_on_write::CopyOnWrite;
-use super::{Checkpoint, Index, guarded, seal, unseal};
+use super::{Checkpoint, Index, IndexKind, guarded, seal, unseal};
+use crate::disk::{Disk, Making};
 use crate::embedded::Check;
 use crate::fault::{self, Damage};
 use crate::overlay::{Overlay, Records, end_bound, is_empty_range};
 
+/// The file of the index.
+const FILE: &str = IndexKind::Redb.file_name();
 /// Memory for redb's pages. Chosen: two checkpoints' worth, well below what a small host has.
 const CACHE_BYTES: usize = 64 * 1_024 * 1_024;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -38,18 +41,19 @@ pub(crate) struct RedbIndex {
 
 impl RedbIndex {
     /// Makes a file that was not there.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        Self::over(path, builder().create(path))
+    pub(crate) fn create(disk: &dyn Disk) -> Result<Self, Error> {
+        Self::over(&disk.path(FILE), disk.database(FILE, Making::New, &builder()))
     }
 
     /// Opens a file that is there.
-    pub(crate) fn open(path: &Path, check: Check) -> Result<Self, Error> {
-        let mut index = Self::over(path, builder().open(path))?;
+    pub(crate) fn open(disk: &dyn Disk, check: Check) -> Result<Self, Error> {
+        let path = disk.path(FILE);
+        let mut index = Self::over(&path, disk.database(FILE, Making::Never, &builder()))?;
         if check == Check::Whole {
             // One that goes back to its earlier checkpoint is whole: the journal tells whether
             // that is enough.
             let checked = index.database_mut().check_integrity();
-            let is_whole = checked.map_err(|error| failed(path, "check", error))?;
+            let is_whole = checked.map_err(|error| failed(&path, "check", error))?;
             tracing::info!(path = %path.display(), is_whole, "the index was checked");
         }
         Ok(index)
@@ -57,26 +61,23 @@ impl RedbIndex {
 
     /// Opens a file that is there, and changes nothing of it: what redb would mend is mended in
     /// memory.
-    pub(crate) fn open_read_only(path: &Path) -> Result<Self, Error> {
-        if std::fs::metadata(path).is_ok_and(|it| it.len() == 0) {
+    pub(crate) fn open_read_only(disk: &dyn Disk) -> Result<Self, Error> {
+        let path = disk.path(FILE);
+        let failed = |error| fault::of_io(ErrorKind::Closed, "open", &path, error);
+        let file = disk.open(FILE).map_err(failed)?;
+        if file.bytes().map_err(failed)? == 0 {
             // redb would make a new one, in memory.
-            return Err(Damage::of(path, "is empty").into());
+            return Err(Damage::of(&path, "is empty").into());
         }
-        Self::with_backend(path, over_file(path)?)
+        let above = CopyOnWrite::over(file).map_err(failed)?;
+        Self::over(&path, builder().create_with_backend(above))
     }
 
     /// Looks at every page of a file that is there, and changes nothing of it. Whether all check.
-    pub(crate) fn check_read_only(path: &Path) -> Result<bool, Error> {
-        let mut index = Self::open_read_only(path)?;
-        index.database_mut().check_integrity().map_err(|error| failed(path, "check", error))
-    }
-
-    /// Opens or makes one over files of somebody else.
-    pub(crate) fn with_backend(
-        path: &Path,
-        backend: impl ::redb::StorageBackend,
-    ) -> Result<Self, Error> {
-        Self::over(path, builder().create_with_backend(backend))
+    pub(crate) fn check_read_only(disk: &dyn Disk) -> Result<bool, Error> {
+        let mut index = Self::open_read_only(disk)?;
+        let checked = index.database_mut().check_integrity();
+        checked.map_err(|error| failed(&disk.path(FILE), "check", error))
     }
 
     fn over(path: &Path, database: Result<Database, ::redb::DatabaseError>) -> Result<Self, Error> {
@@ -207,10 +208,6 @@ impl Index for RedbIndex {
     fn bytes(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |it| it.len())
     }
-}
-
-fn over_file(path: &Path) -> Result<CopyOnWrite, Error> {
-    CopyOnWrite::over(path).map_err(|error| fault::of_io(ErrorKind::Closed, "open", path, error))
 }
 
 fn builder() -> Builder {

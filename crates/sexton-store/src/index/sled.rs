@@ -43,6 +43,8 @@ const TRANSACTION_BYTES: usize = 256 * 1_024;
 /// while after a database was dropped; the directory's lock tells that nobody else does.
 const LOCK_TRIES: u32 = 500;
 const LOCK_WAIT: Duration = Duration::from_millis(10);
+/// How the name of a snapshot ends while sled writes it.
+const HALF: &str = "generating";
 const LATEST: &[u8] = b"latest";
 const WHOLE: u8 = 0;
 const IN_PARTS: u8 = 1;
@@ -59,13 +61,22 @@ pub(crate) struct SledIndex {
     copy: Option<TempDir>,
 }
 
+/// How far a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something was given to sled, which may have written some of it.
+    Written,
+    /// Everything so far is on the device.
+    Flushed,
+}
+
 type Aborted = ConflictableTransactionError<::sled::Error>;
 
 impl SledIndex {
     /// Makes a directory that was not there, and makes durable that it is.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let index = Self::over(path, path)?;
-        index.sync()?;
+        index.sync(&mut |_| {})?;
         let parent = path.parent().unwrap_or(path);
         sync_directory(parent)
             .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", parent, error))?;
@@ -84,6 +95,8 @@ impl SledIndex {
             let message = format!("the index {} holds no sled database", name.display());
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
+        remove_half_snapshots(path)
+            .map_err(|error| fault::of_io(ErrorKind::Closed, "clean up", name, error))?;
         let index = Self::over(path, name)?;
         if check == Check::Whole {
             for record in index.range(b"", b"")? {
@@ -192,10 +205,31 @@ impl SledIndex {
     }
 
     /// sled's flush, and then the one that reaches the device.
-    fn sync(&self) -> Result<(), Error> {
+    fn sync(&self, seen: &mut dyn FnMut(Step)) -> Result<(), Error> {
         self.database.flush().map_err(|error| self.failed("flush", error))?;
+        seen(Step::Written);
         sync_all(&self.path)
-            .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", &self.path, error))
+            .map_err(|error| fault::of_io(ErrorKind::Closed, "flush", &self.path, error))?;
+        seen(Step::Flushed);
+        Ok(())
+    }
+
+    /// Applies as [`Index::apply`], and says how far it is.
+    pub(crate) fn apply_in_steps(
+        &self,
+        writes: &Overlay,
+        checkpoint: &Checkpoint,
+        seen: &mut dyn FnMut(Step),
+    ) -> Result<(), Error> {
+        let record = checkpoint.to_record()?;
+        guarded(&self.path, || {
+            self.write(writes)?;
+            seen(Step::Written);
+            self.sync(seen)?;
+            self.write_checkpoint(&record)?;
+            seen(Step::Written);
+            self.sync(seen)
+        })
     }
 
     fn latest(&self) -> Result<Option<Vec<u8>>, ::sled::Error> {
@@ -248,13 +282,7 @@ impl Index for SledIndex {
     }
 
     fn apply(&self, writes: &Overlay, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let record = checkpoint.to_record()?;
-        guarded(&self.path, || {
-            self.write(writes)?;
-            self.sync()?;
-            self.write_checkpoint(&record)?;
-            self.sync()
-        })
+        self.apply_in_steps(writes, checkpoint, &mut |_| {})
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
@@ -342,6 +370,21 @@ fn part_key(key: &[u8], number: [u8; 4]) -> Vec<u8> {
     let mut part = part_prefix(key);
     part.extend_from_slice(&number);
     part
+}
+
+/// Removes snapshots that a process was writing when it ended.
+///
+/// sled 0.34.7 gives a snapshot its name when it is whole, but reads what it finds under the name
+/// that it has until then, too, and then refuses to open: after a mere kill, nothing is damaged.
+/// The snapshot before it is still there, and its log.
+fn remove_half_snapshots(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == HALF) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies every file below a directory.
