@@ -175,7 +175,11 @@ impl Engine {
                 draft.take(key::child(&slot.id, child));
                 Some(child)
             }
-            // The burial took the link away.
+            // The burial took the link away. One that is there belongs to a later birth of the
+            // same name, whose own answer is on its way: that child is not gone yet.
+            Gone::Destroyed { .. } if store.get(&key::child(&slot.id, child))?.is_some() => {
+                return Ok(());
+            }
             Gone::Destroyed { .. } => None,
         };
         if let Some(destruction) = &mut slot.record.destruction {
