@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sexton::audit::Broken;
 use sexton::key::{self, Key, Parsed, Table};
 use sexton::{
-    ActorId, ActorRef, DESTROYING, Debt, EffectId, Entry, Error, ErrorKind, Event, RowRecord, Store,
-    Timestamp, Turned, What, codec,
+    ActorId, ActorRef, DESTROYING, Debt, EffectId, Entry, Error, ErrorKind, Event, RowRecord,
+    Store, Timestamp, Turned, What, codec,
 };
 
 use crate::scenario::{Asks, Said};
@@ -335,7 +335,11 @@ impl Watch {
         for (key, value) in &self.records {
             match key::parse(key) {
                 Some(Parsed::Inbox(to, _)) => {
-                    return Err(broken("G10", &to, "mail waits in its inbox, and nothing is wrong"));
+                    return Err(broken(
+                        "G10",
+                        &to,
+                        "mail waits in its inbox, and nothing is wrong",
+                    ));
                 }
                 Some(Parsed::Debt(id, number)) if owing.as_ref() != Some(&id) => {
                     let is_first_try = codec::open::<Debt>(value).is_ok_and(|it| it.failures == 0);
