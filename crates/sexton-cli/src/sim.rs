@@ -15,6 +15,12 @@ use crate::figures::{counted, decimal, grouped};
 /// How often a failing list is tried while it is made short. Chosen: a minute at most.
 const TRIES_MAX: u32 = 3_000;
 
+/// The fleet's scenario, by itself: the fuzzers take what it writes for their first inputs.
+#[doc(hidden)]
+pub fn fleet(seed: u64) -> Box<dyn Scenario> {
+    Box::new(fleet::Fleet::new(seed).expect("a cloud in memory"))
+}
+
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {

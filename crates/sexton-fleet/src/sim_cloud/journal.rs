@@ -6,7 +6,7 @@
 //!
 //! Written to the operating system and not flushed to the disk: the cloud outlives the control
 //! plane's process, and not its machine. A frame that a killed process left half written is the
-//! last one, and is cut off.
+//! last one and shorter than it says, and is cut off.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -108,14 +108,12 @@ fn replay(bytes: &[u8], path: &Path, world: &mut World) -> Result<(), CloudError
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let Some(sealed) = behind.get(..length) else { break };
-        let is_last = behind.len() == length;
         match codec::open::<Vec<Record>>(sealed) {
             Ok(records) => {
                 for record in records {
                     world.apply(record);
                 }
             }
-            Err(_) if is_last => break,
             Err(source) => {
                 let at = bytes.len() - rest.len();
                 let path = path.display().to_string();
