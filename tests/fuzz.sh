@@ -13,10 +13,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
-place=${FUZZ_DIR:-${CARGO_TARGET_DIR:-target}/libfuzzer}
+target_dir=${CARGO_TARGET_DIR:-target}
+place=${FUZZ_DIR:-$target_dir/libfuzzer}
 mkdir -p "$place"
 place=$(cd "$place" && pwd)
-export CARGO_TARGET_DIR=$place CARGO_TERM_COLOR=never
+export CARGO_TERM_COLOR=never
 
 skip() {
   echo "SKIPPED: $1; the same targets ran as properties (cargo nextest run -p sexton-fuzz)"
@@ -27,23 +28,18 @@ skip() {
 timeout 120 cargo fetch --locked >"$place/build.log" 2>&1 ||
   skip "the registry does not give libFuzzer's crate (see $place/build.log)"
 
-# What `cargo fuzz` would set, but for the sanitizer: these are options of stable compilers.
-flags='--cfg fuzzing -Cpasses=sancov-module'
-for option in level=4 inline-8bit-counters pc-table trace-compares; do
-  flags+=" -Cllvm-args=-sanitizer-coverage-$option"
-done
-host=$(rustc -vV | sed -n 's/^host: //p')
 built=0
-# With a target named, what runs during the build is built without the flags.
-RUSTFLAGS=$flags timeout "${FUZZ_BUILD_SECONDS:-1200}" cargo build --locked --package sexton-fuzz \
-  --bin sexton-fuzz --target "$host" >"$place/build.log" 2>&1 || built=$?
+RUSTC_WORKSPACE_WRAPPER=$PWD/tests/fuzz/instrument.sh timeout "${FUZZ_BUILD_SECONDS:-1200}" \
+  cargo build --locked --package sexton-fuzz --bin sexton-fuzz >"$place/build.log" 2>&1 || built=$?
 if [ "$built" = 124 ]; then skip "not built within ${FUZZ_BUILD_SECONDS:-1200} seconds"; fi
 if [ "$built" != 0 ]; then
   tail -40 "$place/build.log" >&2
   echo 'the fuzz targets do not build' >&2
   exit 1
 fi
-program=$place/$host/debug/sexton-fuzz
+# Where it was built the next build of the program without libFuzzer will lie.
+program=$place/sexton-fuzz
+cp "$target_dir/debug/sexton-fuzz" "$program"
 
 # Each target has a directory of inputs; there is none without.
 targets=("$@")

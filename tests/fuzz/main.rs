@@ -18,7 +18,10 @@ mod under_libfuzzer {
     fn chosen() -> Target {
         static CHOSEN: OnceLock<Target> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
-            #[expect(clippy::disallowed_methods, reason = "which target: libFuzzer has the arguments")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "which target: libFuzzer has the arguments"
+            )]
             let name = std::env::var("SEXTON_FUZZ").unwrap_or_default();
             // libFuzzer ends the process at any panic, also one that is caught where it belongs:
             // in the index over a damaged file, in an actor's handler.

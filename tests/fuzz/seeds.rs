@@ -301,9 +301,9 @@ fn worlds(story: &Story) -> Vec<Vec<u8>> {
             sexton::Body::Create { init } => {
                 (sexton_fleet::sweeps::kinds().messages(to.kind()).count(), init)
             }
-            sexton::Body::Destroy { .. }
-            | sexton::Body::Advance
-            | sexton::Body::Gone { .. } => return None,
+            sexton::Body::Destroy { .. } | sexton::Body::Advance | sexton::Body::Gone { .. } => {
+                return None;
+            }
         };
         let kind = of_kind(to.kind());
         let head = [kind, 0, 4, 9, 0, 1, u8::try_from(which).ok()?];
@@ -350,11 +350,14 @@ fn journals() -> Vec<Vec<u8>> {
         let (shard, fence) = store.claim().expect("a disk")[5];
         for number in 0..n_batches {
             let take_away = Write { key: b"key-0".to_vec(), value: None };
-            let put = Write { key: format!("key-{number}").into_bytes(), value: Some(vec![7; 300]) };
+            let put =
+                Write { key: format!("key-{number}").into_bytes(), value: Some(vec![7; 300]) };
             let (expected, events) = (Sequence(number), vec![vec![1, 2], vec![3]]);
             let (at, epoch, order) = (Timestamp::ZERO, fence.epoch, number);
             let writes = vec![put, take_away];
-            store.submit(Batch { shard, epoch, expected, at, order, writes, events }).expect("ours");
+            store
+                .submit(Batch { shard, epoch, expected, at, order, writes, events })
+                .expect("ours");
             if number % 2 == 0 {
                 store.flush().expect("a disk");
             }
@@ -407,7 +410,8 @@ fn traces() -> Vec<Vec<u8>> {
     let lines: Vec<&str> = shipped.lines().collect();
     let begin = lines[..12].join("\n");
     let later = lines[lines.len() - 12..].join("\n");
-    let quoted = "0,node,\"a \"\"b\"\"\",,request,\"size=1,5;location=x\"\n9,task,t,\"w,1\",lost,oom";
+    let quoted =
+        "0,node,\"a \"\"b\"\"\",,request,\"size=1,5;location=x\"\n9,task,t,\"w,1\",lost,oom";
     let nonsense = "0,moon,m,,request,\n1,node,,,up,\n2,node,n,,finish,\n";
     vec![
         [b"\0", begin.as_bytes()].concat(),
@@ -424,7 +428,8 @@ fn catalogs() -> Vec<Vec<u8>> {
     let hetzner = br#"{"server_types": [{"name": "cx32", "cores": 4, "memory": 8.0, "disk": 80,
         "prices": [{"location": "fsn1", "price_hourly": {"net": "0.0105000000"},
         "price_monthly": {"net": "6.3000000000"}}]}]}"#;
-    let csv = b"name,vcpu,memory_mib,local_nvme_gib,usd_per_hour\na1,1,2048,,0.0255\nb2,64,9,100,\n";
+    let csv =
+        b"name,vcpu,memory_mib,local_nvme_gib,usd_per_hour\na1,1,2048,,0.0255\nb2,64,9,100,\n";
     vec![[b"\0", hetzner.as_slice()].concat(), [b"\x01", csv.as_slice()].concat()]
 }
 
@@ -513,7 +518,8 @@ fn options() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> =
         lines.iter().map(|line| [b"\0", line.as_bytes()].concat()).collect();
     for text in ["90s", "30m", "7d", "3", "word"] {
-        let values = (0..9).map(|which| [&[which * 5], pieces([text.as_bytes()]).as_slice()].concat());
+        let values =
+            (0..9).map(|which| [&[which * 5], pieces([text.as_bytes()]).as_slice()].concat());
         seeds.push([vec![1], values.collect::<Vec<_>>().concat()].concat());
     }
     for text in ["memory", "sled:place", "place"] {

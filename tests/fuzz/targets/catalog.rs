@@ -14,7 +14,11 @@ pub fn catalog(bytes: &[u8]) -> bool {
     };
     match read("prices") {
         Ok(catalog) => {
-            assert_eq!(read("others").ok().as_ref(), Some(&catalog), "it depends on its file's name");
+            assert_eq!(
+                read("others").ok().as_ref(),
+                Some(&catalog),
+                "it depends on its file's name"
+            );
             for (at, it) in catalog.iter() {
                 assert_eq!(catalog.get(at, &it.name), Some(it));
                 assert!(catalog.find(at, &it.name).is_some());

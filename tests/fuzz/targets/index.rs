@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use redb::{Database, TableDefinition};
 use sexton::{Batch, ErrorKind, Sequence, Store, Timestamp, Write};
-use sexton_store::{Check, Create, EmbeddedStore, IndexKind, Options, ReadOnlyStore, Sizes, inspect};
+use sexton_store::{
+    Check, Create, EmbeddedStore, IndexKind, Options, ReadOnlyStore, Sizes, inspect,
+};
 use tempfile::TempDir;
 
 use crate::input::{Input, says_why, sealed};

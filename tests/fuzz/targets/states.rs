@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sexton::codec::{self, CodecError};
 use sexton::sweep::Sweeper;
-use sexton::{
-    Actor, ActorId, ActorRef, Deadlines, EffectId, Kinds, Owed, Row, Status, Timestamp,
-};
+use sexton::{Actor, ActorId, ActorRef, Deadlines, EffectId, Kinds, Owed, Row, Status, Timestamp};
 use sexton_fleet::sim_cloud::{CloudError, SimCloud};
 use sexton_fleet::{
     Agent, AgentIdentity, Container, CreditAccount, Node, Owner, Reaper, Sandbox, Session,
@@ -86,7 +84,11 @@ fn described(kinds: &Kinds, kind: Kind, version: u16, bytes: &[u8]) -> bool {
 /// As an engine loads it: what is read can be written, and can be looked at.
 fn state<A: Actor>(version: u16, bytes: &[u8]) -> bool {
     let read = |version, bytes: &[u8]| {
-        if version == A::STATE_VERSION { codec::decode::<A>(bytes) } else { A::migrate(version, bytes) }
+        if version == A::STATE_VERSION {
+            codec::decode::<A>(bytes)
+        } else {
+            A::migrate(version, bytes)
+        }
     };
     let Ok(state) = read(version, bytes) else { return false };
     look(&state);

@@ -251,7 +251,10 @@ impl<'a> Run<'a> {
     fn compare(&self) {
         assert_eq!(self.found(), self.model, "the store is not what it should be");
         for key in (0..KEYS).map(name) {
-            assert_eq!(self.store.get(&key).expect("readable").as_ref(), self.model.records.get(&key));
+            assert_eq!(
+                self.store.get(&key).expect("readable").as_ref(),
+                self.model.records.get(&key)
+            );
         }
     }
 }

@@ -21,7 +21,9 @@ pub fn trace(bytes: &[u8]) -> bool {
         0 => is_read(&read(&file(&place, "list", input.rest()))),
         1 => {
             let list = [HEADER.as_bytes(), b"\n", input.rest()].concat();
-            is_read(&read(&file(&place, "list", &list)))
+            let found = read(&file(&place, "list", &list));
+            found.0.iter().for_each(|entry| says(entry, &list));
+            is_read(&found)
         }
         2 => {
             let plain = read(&file(&place, "list", input.rest()));
@@ -69,6 +71,40 @@ fn bent(place: &TempDir, mut input: Input<'_>) -> bool {
         assert!(rows == expected || !changed.starts_with(&whole[..3]), "{changed:?}: {rows:?}");
     }
     !rows.is_empty()
+}
+
+/// A row says what its line says, all of it.
+fn says(entry: &Entry, list: &[u8]) {
+    let Entry::Row(row) = entry else { return };
+    let at = usize::try_from(row.line).expect("a line") - 1;
+    let line = list.split(|byte| *byte == b'\n').nth(at).expect("a line that is there");
+    let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).expect("text");
+    let parent = row.parent.as_deref().unwrap_or("");
+    let said = [row.kind.name(), &row.id, parent, row.event.name(), row.info.as_str()];
+    assert_eq!(fields(line)[1..], said, "in {line:?}");
+}
+
+/// The fields of a line: in quotes there may be commas, and quotes that stand twice.
+fn fields(line: &str) -> Vec<String> {
+    let (mut fields, mut field, mut is_quoted) = (Vec::new(), String::new(), false);
+    let mut chars = line.chars().peekable();
+    let mut is_begin = true;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if is_begin => is_quoted = true,
+            '"' if is_quoted && chars.peek() == Some(&'"') => field.extend(chars.next()),
+            '"' if is_quoted => is_quoted = false,
+            ',' if !is_quoted => {
+                fields.push(std::mem::take(&mut field));
+                is_begin = true;
+                continue;
+            }
+            c => field.push(c),
+        }
+        is_begin = false;
+    }
+    fields.push(field);
+    fields
 }
 
 fn is_read(result: &(Vec<Entry>, Option<TraceError>)) -> bool {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sexton::key::{self, Key, MailOrder};
 use sexton::{
-    ActorId, ActorRecord, Answer, Batch, Body, Cursor, Debt, Engine, Entry, Error,
-    ErrorKind, Failure, Limits, Mail, Part, Query, Request, Sequence, Store, Timestamp, Turned,
-    Write, codec, explain, log, plan_destroy, query,
+    ActorId, ActorRecord, Answer, Batch, Body, Cursor, Debt, Engine, Entry, Error, ErrorKind,
+    Failure, Limits, Mail, Part, Query, Request, Sequence, Store, Timestamp, Turned, Write, codec,
+    explain, log, plan_destroy, query,
 };
 use sexton_fleet::sim_cloud::{Performed, SimCloud};
 use sexton_fleet::sweeps;
@@ -141,7 +141,8 @@ fn debt(at: Timestamp, input: &mut Input<'_>) -> Debt {
 /// Lets an engine do what is due, again and again; returns how many turns there were.
 fn go_on(store: &MemoryStore, ids: &BTreeSet<ActorId>) -> usize {
     let fences = store.claim().expect("memory");
-    let recovered = Engine::recover(sweeps::kinds(), Limits::default(), store, (Part::WHOLE, &fences));
+    let recovered =
+        Engine::recover(sweeps::kinds(), Limits::default(), store, (Part::WHOLE, &fences));
     let Some(mut engine) = readable(recovered) else { return 0 };
     let mut cloud = SimCloud::open(None, 7).expect("in memory");
     let mut now = Timestamp::from_millis(30_000);
@@ -257,6 +258,4 @@ fn questions(store: &MemoryStore, ids: &BTreeSet<ActorId>) {
         page = Query::all().limit(2).after(cursor).page(store).expect("as before");
     }
     drop(Query::all().count(store).expect("as before"));
-
-
 }

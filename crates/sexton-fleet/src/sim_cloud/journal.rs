@@ -36,8 +36,8 @@ fn io(what: &str, path: &Path, source: std::io::Error) -> CloudError {
 }
 
 impl Journal {
-    /// Reads a file into `world` and begins it anew.
-    pub(super) fn open(path: &Path, world: &mut World) -> Result<Self, CloudError> {
+    /// Reads a file into `world` and begins it anew; one that is refused stays as it is.
+    pub(super) fn open(path: &Path, world: &mut World, seed: u64) -> Result<Self, CloudError> {
         let mut bytes = Vec::new();
         match File::open(path) {
             Ok(mut file) => {
@@ -57,7 +57,10 @@ impl Journal {
                 source: CodecError::Mismatch { what, why },
             });
         }
-        Self::rewrite(path, world)
+        match world.seed {
+            Some(file) if file != seed => Err(CloudError::Seed { file, asked: seed }),
+            Some(_) | None => Self::rewrite(path, world),
+        }
     }
 
     fn rewrite(path: &Path, world: &World) -> Result<Self, CloudError> {
