@@ -266,8 +266,9 @@ fn worlds(story: &Story) -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     let of_kinds = story.writes.iter().map(|it| {
         let kind = match &it.0 {
-            Parsed::Actor(id) | Parsed::Inbox(id, _) | Parsed::Debt(id, _) => id.kind(),
-            Parsed::Row(id, _) => id.kind(),
+            Parsed::Actor(id) | Parsed::Inbox(id, _) | Parsed::Debt(id, _) | Parsed::Row(id, _) => {
+                id.kind()
+            }
             Parsed::Child(..) | Parsed::Event(_) | Parsed::Alarm(..) => "none",
         };
         (format!("{kind} {}", sort_of(it).0), it)
@@ -323,7 +324,9 @@ fn keys() -> Vec<Vec<u8>> {
     let id = ActorId::new("node", "a/b").expect("a name");
     let order = key::MailOrder { at: Timestamp::ZERO, order: 3, from: id.shard(), index: 1 };
     let row = key::row(&id, "warm");
-    let cursor: String = row.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digit = |number: u8| char::from_digit(u32::from(number), 16).expect("below 16");
+    let digits = row.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    let cursor: String = digits.collect();
     let mut seeds = vec![
         key::actor(&id),
         key::child(&id, &id),

@@ -80,7 +80,7 @@ fn open(path: &Path, bytes: &[u8]) -> bool {
 fn bent(mut input: Input<'_>) -> bool {
     let at = usize::from(input.short());
     let value = input.byte();
-    let is_cut = input.byte() % 4 == 0;
+    let is_cut = input.byte().is_multiple_of(4);
     let mut whole = begun();
     let mut ends = vec![whole.len()];
     for _ in 0..3 {

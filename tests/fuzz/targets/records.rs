@@ -12,6 +12,7 @@ use sexton::{
     Missed, Query, Recurring, Row, RowRecord, Rung, Timestamp, Tombstone,
 };
 
+use crate::Target;
 use crate::input::{says_why, sealed};
 
 /// Reads the bytes behind the first as the type that the first says.
@@ -22,7 +23,7 @@ pub fn records(bytes: &[u8]) -> bool {
 }
 
 /// The types by their names, in the order of the first byte.
-pub const READS: &[(&str, fn(&[u8]) -> bool)] = &[
+pub const READS: &[(&str, Target)] = &[
     ("entry", read::<Entry>),
     ("living", read::<ActorRecord>),
     ("tombstone", read::<Tombstone>),

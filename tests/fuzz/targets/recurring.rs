@@ -108,6 +108,7 @@ fn ring(recurring: &mut Recurring, now: Timestamp, missed: Missed, is_sane: bool
         let mut count = 0;
         while let Ok(next) = before.after(at)
             && next <= now
+            && next < Timestamp::MAX
         {
             (at, count) = (next, count + 1);
             assert!(count <= rung.missed, "{before}: more than {} were missed", rung.missed);

@@ -21,7 +21,8 @@ pub struct Kind {
     pub name: &'static str,
     /// The version of its states.
     pub version: u16,
-    state: fn(u16, &[u8]) -> bool,
+    /// Reads bytes as a state of this version.
+    pub state: fn(u16, &[u8]) -> bool,
 }
 
 /// Every kind of the fleet, in the order of the first byte.

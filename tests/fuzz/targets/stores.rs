@@ -45,7 +45,10 @@ enum Medium<'a> {
 impl Medium<'_> {
     fn open(&self) -> Arc<dyn Store> {
         match self {
-            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Memory(store) => {
+                let store: Arc<MemoryStore> = Arc::clone(store);
+                store
+            }
             Self::Disk(place, check) => {
                 // So small that the journal goes on to new segments, and all goes to the index.
                 let sizes =
@@ -182,7 +185,7 @@ impl<'a> Run<'a> {
     /// A batch of another epoch or sequence changes nothing.
     fn refused(&mut self, how: u8) {
         let mut batch = self.batch(&mut Input::new(&[how, 1, how, 9, 1]));
-        if how % 2 == 0 {
+        if how.is_multiple_of(2) {
             batch.expected.0 += 1;
         } else {
             batch.epoch.0 -= 1;
