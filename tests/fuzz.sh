@@ -77,8 +77,9 @@ for name in "${targets[@]}"; do
   failures=$((failures + 1))
   crash=$(sed -n 's/^.*Test unit written to //p' "$log" | tail -1)
   echo "-- $name failed:" >&2
-  grep -v -e '^#' -e '^INFO:' -e '^WARNING:' -e 'NEW_FUNC' -e '^stat::' -e '^$' "$log" |
-    head -30 | cut -c1-2000 >&2
+  # What it says up to libFuzzer's own first line about it.
+  grep -v -e '^#' -e '^INFO:' -e '^WARNING:' -e 'NEW_FUNC' -e '^$' "$log" |
+    sed '/^==[0-9]*==/q' | head -60 | cut -c1-2000 >&2
   echo "-- the input is ${crash:-not there: see $log}; to repeat it:" >&2
   echo "   cargo run --package sexton-fuzz -- $name ${crash:-FILE}" >&2
 done
