@@ -27,6 +27,12 @@ const TRIES_MAX: u32 = 3_000;
 /// what is not deterministic, at little cost.
 const SEEDS_TWICE: u64 = 20;
 
+/// The fleet's scenario, by itself: the fuzzers take what it writes for their first inputs.
+#[doc(hidden)]
+pub fn fleet(seed: u64) -> Box<dyn Scenario> {
+    Box::new(fleet::Fleet::new(seed).expect("a cloud in memory"))
+}
+
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {

@@ -156,8 +156,21 @@ impl fmt::Display for ActorRef {
 
 /// One of the [`SHARDS`] parts into which a store's actors fall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u16")]
 pub struct Shard(u16);
+
+/// A number that is not a shard's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("a shard's number is below {SHARDS}, not {0}")]
+pub struct NotAShard(u16);
+
+impl TryFrom<u16> for Shard {
+    type Error = NotAShard;
+
+    fn try_from(number: u16) -> Result<Self, NotAShard> {
+        if number < SHARDS { Ok(Self(number)) } else { Err(NotAShard(number)) }
+    }
+}
 
 impl Shard {
     /// The shard with this number.
@@ -510,6 +523,15 @@ mod tests {
         }
         assert_eq!(parse(b"nonsense"), None);
         assert!(end_of(&all_events()) <= all_rows(), "the log lies before the rows");
+    }
+
+    #[test]
+    fn a_number_that_is_no_shards_is_not_read_as_one() {
+        let read = |number: u16| crate::codec::decode::<Shard>(&number.to_le_bytes());
+        assert_eq!(read(SHARDS - 1), Ok(Shard(SHARDS - 1)));
+        assert_eq!(crate::codec::encode(&Shard(7)), Ok(vec![7, 0]));
+        let error = read(SHARDS).unwrap_err();
+        assert!(error.to_string().contains("not 4096"), "{error}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub use event::{Event, What};
 pub use explain::{Explanation, explain};
 pub use inbox::{Body, Gone, Mail};
 pub use index::Query;
-pub use key::{ActorId, ActorRef, IdError, Shard};
+pub use key::{ActorId, ActorRef, IdError, NotAShard, Shard};
 pub use limits::Limits;
 pub use log::Cursor;
 pub use plan::{DestroyPlan, PlanId, plan_destroy};

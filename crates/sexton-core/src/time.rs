@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A moment, in whole milliseconds since the Unix epoch (or since a trace began).
 ///
@@ -15,7 +15,18 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-pub struct Timestamp(i64);
+pub struct Timestamp(#[serde(deserialize_with = "in_range")] i64);
+
+/// Reads milliseconds; what lies outside of all moments was never written, and is refused.
+fn in_range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let millis = i64::deserialize(deserializer)?;
+    if Timestamp::from_millis(millis).0 == millis {
+        return Ok(millis);
+    }
+    let (min, max) = (Timestamp::MIN.0, Timestamp::MAX.0);
+    let message = format!("a moment of {millis} ms is not within {min} to {max}");
+    Err(serde::de::Error::custom(message))
+}
 
 impl Timestamp {
     /// The moment zero.
@@ -87,6 +98,17 @@ mod tests {
         assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
         assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MIN - Duration::MAX, Timestamp::MIN);
+    }
+
+    #[test]
+    fn what_is_no_moment_is_not_read_as_one() {
+        for ms in [i64::MIN, Timestamp::MIN.0 - 1, Timestamp::MAX.0 + 1, i64::MAX] {
+            let error = crate::codec::decode::<Timestamp>(&ms.to_le_bytes()).unwrap_err();
+            assert!(error.to_string().contains(&ms.to_string()), "{error}");
+            assert!(serde_json::from_str::<Timestamp>(&ms.to_string()).is_err());
+        }
+        let last = crate::codec::encode(&Timestamp::MAX).unwrap();
+        assert_eq!(crate::codec::decode(&last), Ok(Timestamp::MAX));
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Catalog {
                     ServerType {
                         name: it.name.clone(),
                         vcpu: it.cores,
-                        memory_mib: memory_micros * 1_024 / MICROS,
+                        memory_mib: mib(memory_micros),
                         disk_gb: Some(it.disk),
                         price: Some(price),
                     },
@@ -330,15 +330,22 @@ fn micros(text: &str) -> Option<u64> {
 
 /// Millionths as an amount with so many decimals, rounded half up.
 fn money(micros: u64, decimals: u32) -> String {
-    let unit = 10_u64.pow(6 - decimals);
-    let rounded = (micros + unit / 2) / unit;
-    let scale = 10_u64.pow(decimals);
+    let unit = 10_u128.pow(6 - decimals);
+    let rounded = (u128::from(micros) + unit / 2) / unit;
+    let scale = 10_u128.pow(decimals);
     let width = usize::try_from(decimals).unwrap_or(0);
     format!("{}.{:0width$}", rounded / scale, rounded % scale)
 }
 
+/// Mebibytes of millionths of gibibytes. In 128 bits, as all that is multiplied here: a list may
+/// say anything.
+fn mib(gib_micros: u64) -> u64 {
+    let mib = u128::from(gib_micros) * 1_024 / u128::from(MICROS);
+    u64::try_from(mib).unwrap_or(u64::MAX)
+}
+
 fn gigabytes(mib: u64) -> String {
-    let tenths = (mib * 10 + 512) / 1_024;
+    let tenths = (u128::from(mib) * 10 + 512) / 1_024;
     if tenths.is_multiple_of(10) {
         (tenths / 10).to_string()
     } else {

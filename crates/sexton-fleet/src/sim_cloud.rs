@@ -143,7 +143,7 @@ impl SimCloud {
     /// [`CloudError`] if the file cannot be used, or was written with another seed.
     pub fn open(path: Option<&Path>, seed: u64) -> Result<Self, CloudError> {
         let mut world = World::default();
-        let journal = path.map(|path| Journal::open(path, &mut world)).transpose()?;
+        let journal = path.map(|path| Journal::open(path, &mut world, seed)).transpose()?;
         let mut cloud = Self {
             seed,
             world,
@@ -157,10 +157,8 @@ impl SimCloud {
             ending: BTreeSet::new(),
             past: BTreeSet::new(),
         };
-        match cloud.world.seed {
-            Some(file) if file != seed => return Err(CloudError::Seed { file, asked: seed }),
-            Some(_) => {}
-            None => cloud.commit(vec![Record::Seed(seed)])?,
+        if cloud.world.seed.is_none() {
+            cloud.commit(vec![Record::Seed(seed)])?;
         }
         cloud.index();
         Ok(cloud)

@@ -329,8 +329,14 @@ impl Watch {
     }
 
     /// Checks G8 and G10 when a moment is over and nothing is wrong: mail was taken, and of each
-    /// actor that owes anything one effect was handed out, unless it waits for a back-off.
-    pub(crate) fn nothing_waits(&self, begun: &BTreeSet<EffectId>) -> Result<(), Broken> {
+    /// actor that owes anything one effect was handed out, unless it waits for a back-off. A clock
+    /// that was put back holds nothing up for longer than the longest of those.
+    pub(crate) fn nothing_waits(
+        &self,
+        now: Timestamp,
+        begun: &BTreeSet<EffectId>,
+    ) -> Result<(), Broken> {
+        let longest = now + Limits::default().back_off_max;
         let mut owing = None;
         for (key, value) in &self.records {
             match key::parse(key) {
@@ -342,8 +348,9 @@ impl Watch {
                     ));
                 }
                 Some(Parsed::Debt(id, number)) if owing.as_ref() != Some(&id) => {
-                    let is_first_try = codec::open::<Debt>(value).is_ok_and(|it| it.failures == 0);
-                    if is_first_try && begun.iter().all(|it| it.actor.id != id) {
+                    let is_due = codec::open::<Debt>(value)
+                        .is_ok_and(|it| it.next_at <= now || it.next_at > longest);
+                    if is_due && begun.iter().all(|it| it.actor.id != id) {
                         let why = format!("effect {number} waits, and nothing is wrong");
                         return Err(broken("G8", &id, why));
                     }

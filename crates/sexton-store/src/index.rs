@@ -115,6 +115,11 @@ impl Checkpoint {
         let fences = Fences::from_used(record.epoch, &record.shards)
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, message))?;
         let (begin, end) = (record.log_begin, record.log_end);
+        let numbers = [record.position, record.epoch.0, end.0];
+        if begin > end || numbers.contains(&u64::MAX) {
+            let message = format!("the checkpoint in {} contradicts itself", path.display());
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
         let log = Bounds { begin, durable: end, end };
         Ok(Self { position: record.position, generation: record.generation, fences, log })
     }

@@ -140,6 +140,8 @@ fn split(line: &str) -> Result<[String; FIELDS], Problem> {
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            // A carriage return is no end of a line here: what stands behind it counts.
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(line.as_bytes());
         let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
         record.iter().map(str::to_owned).collect()

@@ -78,6 +78,18 @@ fn a_row_is_read_with_all_its_fields() {
 }
 
 #[test]
+fn a_carriage_return_within_a_line_ends_nothing_with_quotes_and_without() {
+    let files = Files::new();
+    for id in ["n", "\"n\""] {
+        let text = format!("{HEADER}\n0,node,{id},,request,size=a\r;location=b\r\n");
+        let path = files.write("t.csv", text.as_bytes());
+        let first = Traces::open(&[path]).unwrap().next();
+        let Some(Ok(Entry::Row(row))) = first else { panic!("{id}: {first:?}") };
+        assert_eq!(row.info.value("location"), Some("b"), "{id}");
+    }
+}
+
+#[test]
 fn nonsense_is_refused_with_its_line_and_reading_goes_on() {
     check("1,planet,x,,request,\n2,node,n,,request,", "1 2 unknown kind `planet`\n2 3 n request");
     check("1,node,n,,explode,\n", "1 2 unknown event `explode`");

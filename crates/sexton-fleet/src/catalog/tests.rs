@@ -119,3 +119,19 @@ fn the_real_lists_are_read_whole() {
     assert_eq!(aws.get("us-east-1", "a1.medium").unwrap().price.unwrap().hour_micros, 25_500);
     assert_eq!(aws.get("us-east-1", "dl2q.24xlarge").unwrap().price, None);
 }
+
+#[test]
+fn a_list_may_say_more_than_any_machine_has() {
+    let list = HETZNER.replace("8.0", "18446744073709").replace("6.3000000000", "18446744073709.5");
+    let hetzner = Catalog::from_hetzner("list", &list).unwrap();
+    let text = describe("Large", hetzner.get("fsn1", "cx32"));
+    assert!(
+        text.contains("18446744073709 GB RAM") && text.contains("18446744073709.50/mo"),
+        "{text}"
+    );
+    let row = format!("{HEADER}big,1,{},,,,,500,8,940m,1392Mi,18446744073709.5\n", u64::MAX);
+    let csv = Catalog::from_instance_csv("list", &row, "x").unwrap();
+    let text = describe("Large", csv.get("x", "big"));
+    assert!(text.contains("18014398509481984 GB RAM"), "{text}");
+    assert!(text.contains("18446744073709.5000/h"), "{text}");
+}

@@ -6,7 +6,7 @@
 //!
 //! Written to the operating system and not flushed to the disk: the cloud outlives the control
 //! plane's process, and not its machine. A frame that a killed process left half written is the
-//! last one, and is cut off.
+//! last one and shorter than it says, and is cut off.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -36,8 +36,8 @@ fn io(what: &str, path: &Path, source: std::io::Error) -> CloudError {
 }
 
 impl Journal {
-    /// Reads a file into `world` and begins it anew.
-    pub(super) fn open(path: &Path, world: &mut World) -> Result<Self, CloudError> {
+    /// Reads a file into `world` and begins it anew; one that is refused stays as it is.
+    pub(super) fn open(path: &Path, world: &mut World, seed: u64) -> Result<Self, CloudError> {
         let mut bytes = Vec::new();
         match File::open(path) {
             Ok(mut file) => {
@@ -57,7 +57,10 @@ impl Journal {
                 source: CodecError::Mismatch { what, why },
             });
         }
-        Self::rewrite(path, world)
+        match world.seed {
+            Some(file) if file != seed => Err(CloudError::Seed { file, asked: seed }),
+            Some(_) | None => Self::rewrite(path, world),
+        }
     }
 
     fn rewrite(path: &Path, world: &World) -> Result<Self, CloudError> {
@@ -108,14 +111,12 @@ fn replay(bytes: &[u8], path: &Path, world: &mut World) -> Result<(), CloudError
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let Some(sealed) = behind.get(..length) else { break };
-        let is_last = behind.len() == length;
         match codec::open::<Vec<Record>>(sealed) {
             Ok(records) => {
                 for record in records {
                     world.apply(record);
                 }
             }
-            Err(_) if is_last => break,
             Err(source) => {
                 let at = bytes.len() - rest.len();
                 let path = path.display().to_string();

@@ -39,10 +39,15 @@ fn a_kill_anywhere_in_the_file_leaves_a_cloud_that_answers_the_same() {
         let n_machines = if length == longer.len() { 2 } else { 1 };
         assert_eq!(again.machines(at(777)).count(), n_machines);
     }
-    let mut bent = longer;
+    let mut bent = longer.clone();
     bent[12] ^= 1;
     std::fs::write(&path, &bent).unwrap();
     assert!(matches!(SimCloud::open(Some(&path), 5), Err(CloudError::Damaged { at: 0, .. })));
+    // No kill leaves a last frame as long as it says and damaged.
+    let mut bent = longer;
+    *bent.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bent).unwrap();
+    assert!(matches!(SimCloud::open(Some(&path), 5), Err(CloudError::Damaged { .. })));
 }
 
 #[test]
@@ -50,8 +55,12 @@ fn another_seed_is_refused_and_gives_other_latencies() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cloud");
     drop(SimCloud::open(Some(&path), 5).unwrap());
+    // With the beginning of a frame behind it, which would be cut off.
+    let file = [std::fs::read(&path).unwrap(), vec![9, 0]].concat();
+    std::fs::write(&path, &file).unwrap();
     let error = SimCloud::open(Some(&path), 6).unwrap_err();
     assert!(matches!(error, CloudError::Seed { file: 5, asked: 6 }));
+    assert_eq!(std::fs::read(&path).unwrap(), file, "a file that was refused is as it was");
     let store = MemoryStore::new();
     let answer = |seed| {
         let mut cloud = SimCloud::open(None, seed).unwrap();

@@ -138,7 +138,7 @@ impl Sim<'_> {
             part.push(Input::Effects(Switch::On, oneshot::channel().0));
         }
         self.settle_all()?;
-        self.watch.nothing_waits(&self.begun)?;
+        self.watch.nothing_waits(self.now, &self.begun)?;
         self.pass_time(self.scenario.calm())?;
         self.watch.nothing_is_late(self.now)?;
         let scene = Scene { now: self.now, store: &*self.store };

@@ -238,7 +238,7 @@ pub(crate) fn read_item(body: &mut &[u8]) -> Option<Item> {
     let mut reader = Reader { bytes: body };
     let item = match reader.array::<1>()? {
         [TAG_BATCH] => Item::Batch(read_batch(&mut reader)?),
-        [TAG_CLAIM] => Item::Claim(Epoch(reader.u64()?)),
+        [TAG_CLAIM] => Item::Claim(Epoch(reader.number()?)),
         [TAG_TRIM] => Item::Trim(Cursor(reader.u64()?)),
         _ => return None,
     };
@@ -249,7 +249,7 @@ pub(crate) fn read_item(body: &mut &[u8]) -> Option<Item> {
 fn read_batch(reader: &mut Reader<'_>) -> Option<Batch> {
     let shard = u16::from_le_bytes(reader.array()?);
     let shard = (shard < SHARDS).then(|| Shard::new(shard))?;
-    let (epoch, expected) = (Epoch(reader.u64()?), Sequence(reader.u64()?));
+    let (epoch, expected) = (Epoch(reader.number()?), Sequence(reader.number()?));
     let at = Timestamp::from_millis(i64::from_le_bytes(reader.array()?));
     let order = reader.u64()?;
     let n_writes = reader.u32()?;
@@ -299,6 +299,11 @@ impl<'a> Reader<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.array()?))
+    }
+
+    /// A number that another follows: the last one was never written.
+    fn number(&mut self) -> Option<u64> {
+        self.u64().filter(|number| *number < u64::MAX)
     }
 }
 

@@ -355,6 +355,10 @@ fn check_frame(frame: &Frame<'_>, reading: &Reading) -> Result<(), Damage> {
         let what = format!("a frame begins with commit {has} where {expected} should stand");
         return Err(at(what));
     }
+    let (position, items) = (frame.head.position, frame.head.items);
+    if position.checked_add(u64::from(items)).is_none() {
+        return Err(at(format!("a frame has {items} commits from {position} on, behind the last")));
+    }
     Ok(())
 }
 
