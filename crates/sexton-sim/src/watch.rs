@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sexton::audit::Broken;
 use sexton::key::{self, Key, Parsed, Table};
 use sexton::{
-    ActorId, ActorRef, DESTROYING, Debt, EffectId, Entry, Error, ErrorKind, Event, RowRecord,
-    Store, Timestamp, Turned, What, codec,
+    ActorId, ActorRef, DESTROYING, Debt, EffectId, Entry, Error, ErrorKind, Event, Limits,
+    RowRecord, Store, Timestamp, Turned, What, codec,
 };
 
 use crate::scenario::{Asks, Said};

@@ -167,7 +167,7 @@ fn go_on(store: &MemoryStore, ids: &BTreeSet<ActorId>) -> usize {
             n_turns += 1;
             continue;
         }
-        let Some(wake) = engine.next_wake().filter(|wake| *wake < now + LATER) else { break };
+        let Some(wake) = engine.next_wake(now).filter(|wake| *wake < now + LATER) else { break };
         now = wake.max(now + Duration::from_millis(1));
         n_idle = 0;
     }
