@@ -130,7 +130,8 @@ pub(super) fn read_marker(top: &dyn Disk) -> Result<IndexKind, Error> {
         let message = format!("{} is not a store's marker: {what}", file.display());
         Error::new(ErrorKind::Corrupt, message)
     };
-    field("sexton store").ok_or_else(|| corrupt("it does not begin with `sexton store`"))?;
+    let first = field("sexton store").filter(String::is_empty);
+    first.ok_or_else(|| corrupt("it does not begin with `sexton store`"))?;
     let format = field("format").and_then(|it| it.parse::<u32>().ok());
     let format = format.ok_or_else(|| corrupt("it names no format"))?;
     if format != FORMAT {
