@@ -142,7 +142,7 @@ fn stopped_after_any_number_of_commits_and_resumed_it_ends_the_same() {
         assert_clean(&resumed);
         assert_eq!(resumed["state_hash"], whole["state_hash"], "stopped after {stop}");
         // Primes, so that over the sizes of steps every kind of turn is the last one once.
-        stop += if stop < 60 { 13 } else { 1_009 };
+        stop += if stop < 60 { 13 } else { 2_003 };
     }
 }
 

@@ -15,6 +15,7 @@ mod slot;
 mod turns;
 mod mail;
 mod ring;
+mod wake;
 mod settle;
 mod destruction;
 mod recover;
@@ -27,7 +28,6 @@ use crate::actor::{Actor, Handler, Kinds, Live, Message};
 use crate::batch::{Batch, Sequence};
 use crate::deadline::Due;
 use crate::destroy::{Intent, Tombstone};
-use crate::effect::{EffectId, Owed};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::Event;
 use crate::key::{ActorId, MailOrder, Shard};
@@ -40,6 +40,7 @@ use crate::turn::{Recorder, lend};
 use self::aside::Aside;
 use self::draft::Draft;
 use self::slot::{Found, Slot};
+use self::wake::first_due;
 
 pub use self::aside::Unreadable;
 pub(crate) use self::recover::{each, each_shard};
@@ -296,18 +297,6 @@ pub struct Engine {
     effect_switch: Switch,
 }
 
-/// The first of those that wait for a back-off: when it may go on, and where it lies. One that
-/// waits for longer than any back-off was put there before the clock was put back.
-fn first_due(
-    waiting: &BTreeSet<(Timestamp, ActorId)>,
-    now: Timestamp,
-    limits: &Limits,
-) -> Option<(Timestamp, (Timestamp, ActorId))> {
-    let first = waiting.first()?;
-    let last = waiting.last().filter(|(at, _)| first.0 > now && limits.is_beyond(*at, now));
-    Some(last.map_or_else(|| (first.0, first.clone()), |last| (now, last.clone())))
-}
-
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
@@ -362,95 +351,6 @@ impl Engine {
         self.began_at.get_or_insert(now);
     }
 
-    /// When there is something to do without further input, as the clock stands; `None` if never.
-    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        [self.next_step(now), self.next_debt(now)].into_iter().flatten().min()
-    }
-
-    /// When [`next`](Self::next) has something to do; `None` if never.
-    ///
-    /// The end of the horizon counts: later alarms may lie in the store. What waits for a back-off
-    /// does not wait longer than the longest of them, whatever the clock did meanwhile.
-    pub fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
-        // Mail is due at once: the moment that it carries may be ahead of a clock that was put back.
-        let mail = self.mail.first_key_value().map(|(place, _)| place.at.min(now));
-        let alarm = match self.alarm_switch {
-            Switch::On => self.alarms.first().map(|(at, _)| *at).or(Some(self.horizon)),
-            Switch::Paused => None,
-        };
-        let stuck = first_due(&self.stuck, now, &self.limits).map(|(at, _)| at);
-        [mail, alarm, stuck, self.aside.next_at(now, &self.limits)].into_iter().flatten().min()
-    }
-
-    /// When the next debt may be tried; `None` if nothing is owed that is not being performed.
-    ///
-    /// A debt that lies further ahead than the longest back-off was recorded before the clock was
-    /// put back: it may be tried now.
-    pub fn next_debt(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.effect_switch {
-            Switch::On => {
-                let first = self.owed.first_key_value().map(|((at, ..), _)| *at);
-                let beyond = self.owed.last_key_value().map(|((at, ..), _)| *at);
-                if beyond.is_some_and(|at| self.limits.is_beyond(at, now)) {
-                    first.map(|at| at.min(now))
-                } else {
-                    first
-                }
-            }
-            Switch::Paused => None,
-        }
-    }
-
-    /// Whether an effect is due whose turn is durable.
-    pub fn is_effect_due(&self, now: Timestamp) -> bool {
-        let durable = self.durable;
-        self.effect_switch == Switch::On
-            && self.due_debts(now).any(|((_, order, _), _)| *order <= durable)
-    }
-
-    /// The next effect to perform: due, and recorded by a turn that is durable.
-    ///
-    /// The oldest debt first; of one actor, one at a time. The caller performs it and brings
-    /// back the answer with [`answer`](Self::answer).
-    ///
-    /// # Errors
-    ///
-    /// As [`next`](Self::next).
-    pub fn next_effect(
-        &mut self,
-        now: Timestamp,
-        store: &dyn Store,
-    ) -> Result<Option<Owed>, Error> {
-        if self.effect_switch == Switch::Paused {
-            return Ok(None);
-        }
-        loop {
-            let durable = self.durable;
-            let mut due = self.due_debts(now);
-            let first = due.find(|((_, order, _), _)| *order <= durable);
-            let Some((place, number)) = first.map(|(place, number)| (place.clone(), *number))
-            else {
-                return Ok(None);
-            };
-            drop(due);
-            self.owed.remove(&place);
-            let id = place.2;
-            let found = self.checkout(now, store, &id);
-            let Some(Found::Alive(slot)) = self.spare(now, &id, found)? else { continue };
-            let owed = slot.debts.get(&number).map(|debt| Owed {
-                id: EffectId { actor: slot.me(), number },
-                effect: debt.effect.clone(),
-                failures: debt.failures,
-                recorded_at: debt.recorded_at,
-            });
-            self.checkin(slot);
-            if owed.is_some() {
-                self.performing.insert(id, number);
-                return Ok(owed);
-            }
-        }
-    }
-
     /// Says that all turns up to `order` are durable.
     pub fn flushed(&mut self, order: u64) {
         self.durable = self.durable.max(order);
@@ -459,28 +359,6 @@ impl Engine {
             std::mem::take(&mut self.marked).into_iter().partition(|(order, ..)| *order <= durable);
         self.marked = waiting;
         self.alarms.extend(Vec::into_iter(ready).map(|(_, at, id)| (at, id)));
-    }
-
-    /// Whether anything waits for a flush before it can go on: an effect that is due, or an
-    /// attempt that was marked.
-    pub fn needs_flush(&self, now: Timestamp) -> bool {
-        if !self.marked.is_empty() {
-            return true;
-        }
-        let durable = self.durable;
-        self.effect_switch == Switch::On
-            && self.due_debts(now).any(|((_, order, _), _)| *order > durable)
-    }
-
-    /// Debts that may be tried, the oldest first; then those from before the clock was put back.
-    fn due_debts(
-        &self,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&(Timestamp, u64, ActorId), &u64)> {
-        let limits = &self.limits;
-        let due = self.owed.iter().take_while(move |((at, ..), _)| *at <= now);
-        let beyond = self.owed.iter().rev();
-        due.chain(beyond.take_while(move |((at, ..), _)| limits.is_beyond(*at, now)))
     }
 
     /// The order of the last turn that wrote anything.

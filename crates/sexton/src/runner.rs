@@ -352,7 +352,7 @@ impl Runner {
 
     /// Whether a mail or an alarm is due and may have its turn.
     fn is_step_due(&self, now: Timestamp) -> bool {
-        let next = self.engine.as_ref().and_then(|engine| engine.next_step(now));
+        let next = self.engine.as_ref().and_then(|engine| engine.next_turn(now));
         next.is_some_and(|at| at <= now)
             && self.gate.len() < TURNS_WAITING_MAX
             && self.rests(now).is_none()
@@ -423,7 +423,7 @@ impl Runner {
         let engine = self.engine.as_ref()?;
         let debt = engine.next_debt(now).filter(|at| *at > now);
         let is_full = self.gate.len() >= TURNS_WAITING_MAX;
-        let step = if is_full { None } else { engine.next_step(now) };
+        let step = if is_full { None } else { engine.next_turn(now) };
         let step = step.map(|at| self.rests(now).map_or(at, |until| until.max(at)));
         [step, debt].into_iter().flatten().min()
     }
