@@ -6,7 +6,8 @@
 #   tests/fuzz.sh SECONDS TARGET...     only these
 #
 # FUZZ_DIR is where the build, the inputs that were found and the crashes lie; kept, so that the
-# next run goes on. FUZZ_BUILD_SECONDS bounds the build (1200 if none are named).
+# next run goes on. FUZZ_BUILD_SECONDS bounds the build (1200 if none are named). FUZZ_SEED is where
+# chance begins (1).
 # Ends with 1 if a target panics, hangs for 20 seconds or takes 2 GiB: the input is named, and the
 # command that repeats it.
 set -euo pipefail
@@ -63,7 +64,7 @@ for name in "${targets[@]}"; do
   found=$place/inputs/$name log=$place/$name.log status=0
   mkdir -p "$found"
   SEXTON_FUZZ=$name TMPDIR=$room timeout -k 5 $((each + 60)) "$program" "$found" \
-    "tests/fuzz/corpus/$name" -max_total_time="$each" -max_len=4096 -timeout=20 \
+    "tests/fuzz/corpus/$name" -seed="${FUZZ_SEED:-1}" -max_total_time="$each" -max_len=4096 -timeout=20 \
     -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$place/crashes/$name-" \
     >"$log" 2>&1 || status=$?
   edges=$(sed -n 's/^INFO: Loaded 1 modules *(\([0-9]*\) .*/\1/p' "$log")

@@ -226,7 +226,7 @@ fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<Failure>, S
     let mut trace = Vec::new();
     let again =
         replay(make(scenario, seed).as_mut(), list.engines, &list.steps, &mut |line: &Line<'_>| {
-            trace.push(line.to_string())
+            trace.push(line.to_string());
         });
     let Broken { promise, id, why } = shrunk.failure;
     if let Some(path) = &args.save {

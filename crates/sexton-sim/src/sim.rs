@@ -194,7 +194,12 @@ impl<'a> Sim<'a> {
             Step::Wait => Ok(self.wait(None)),
             Step::Jump(ms) => {
                 let at = self.now.as_millis().saturating_add(*ms).max(0);
+                let set_by = at - self.now.as_millis();
                 self.now = Timestamp::from_millis(at);
+                // What is under way outside takes as long as it takes, whatever the clock says.
+                for (due, ..) in &mut self.answers {
+                    *due = Timestamp::from_millis(due.as_millis().saturating_add(set_by));
+                }
                 // Timers notice within 30 s that the clock was set: at once, as far as it goes.
                 self.parts.iter().for_each(|part| part.mailbox().nudge());
                 Ok(true)

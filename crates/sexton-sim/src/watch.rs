@@ -87,8 +87,14 @@ impl Watch {
             undo.replaced.push((write.key.clone(), earlier));
         }
         self.undo.push(undo);
-        if before.is_some() && matches!(self.entry(who), Some(Entry::Tombstone(_))) {
-            self.nothing_is_left_of(who)?;
+        match self.entry(who) {
+            Some(Entry::Tombstone(_)) if before.is_some() => self.nothing_is_left_of(who)?,
+            Some(Entry::Alive(record))
+                if record.destruction.as_ref().is_some_and(|it| it.is_released) =>
+            {
+                self.has_no_child(who, "releases what it holds")?;
+            }
+            Some(_) | None => {}
         }
         let after = self.shown.get(who);
         tells_its_status(who, &turned.events, (before.as_deref(), after.map(String::as_str)))
@@ -200,14 +206,23 @@ impl Watch {
     }
 
     /// Checks G7 and G8 at a burial.
+    /// Checks G7: children go before what their parent holds.
+    fn has_no_child(&self, who: &ActorId, while_it: &str) -> Result<(), Broken> {
+        let links = key::children(who);
+        let mut links = self.records.range(links.clone()..key::end_of(&links));
+        match links.find_map(|(key, _)| key::parse(key)) {
+            Some(Parsed::Child(_, child)) => {
+                Err(broken("G7", who, format!("{while_it}, and {child} is its child")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn nothing_is_left_of(&self, id: &ActorId) -> Result<(), Broken> {
         for parsed in self.keys() {
             match parsed {
                 Parsed::Debt(of, number) if of == *id => {
                     return Err(broken("G8", id, format!("is buried and owes effect {number}")));
-                }
-                Parsed::Child(parent, child) if parent == *id => {
-                    return Err(broken("G7", id, format!("is buried, and {child} is its child")));
                 }
                 Parsed::Alarm(of, _) | Parsed::Row(of, _) if of == *id => {
                     return Err(broken("G6", id, "is buried, and not all of it is gone"));
@@ -221,6 +236,7 @@ impl Watch {
                 | Parsed::Row(..) => {}
             }
         }
+        self.has_no_child(id, "is buried")?;
         for (child, record) in self.living() {
             let parent: Option<&ActorRef> = record.parent.as_ref();
             if parent.is_some_and(|parent| parent.id == *id) {

@@ -71,14 +71,14 @@ impl FromStr for List {
         for (index, line) in text.lines().enumerate() {
             let at = |why: String| (index + 1, why);
             let number =
-                |text: &str| text.parse::<u64>().map_err(|_| at(format!("`{text}` is no number")));
+                |text: &str| text.parse::<u64>().map_err(|error| at(format!("`{text}`: {error}")));
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
                 [] => {}
                 [first, ..] if first.starts_with('#') => {}
                 ["scenario", name] => {
                     let named = <ScenarioName as clap::ValueEnum>::from_str(name, false);
-                    scenario = Some(named.map_err(|_| at(format!("`{name}` is no scenario")))?);
+                    scenario = Some(named.map_err(|why| at(format!("no scenario: {why}")))?);
                 }
                 ["seed", n] => seed = number(n)?,
                 ["engines", n] => {
@@ -128,12 +128,15 @@ mod tests {
             read("scenario probes\ncrash soon"),
             (2, "`crash soon` is no step of a simulation".to_owned())
         );
-        assert_eq!(read("scenario nobody"), (1, "`nobody` is no scenario".to_owned()));
+        assert_eq!(read("scenario nobody"), (1, "no scenario: invalid variant: nobody".to_owned()));
         assert_eq!(
             read("scenario probes\nengines 9"),
             (2, "9 engines: 1 to 3 can be had".to_owned())
         );
-        assert_eq!(read("scenario probes\nseed x"), (2, "`x` is no number".to_owned()));
+        assert_eq!(
+            read("scenario probes\nseed x"),
+            (2, "`x`: invalid digit found in string".to_owned())
+        );
         assert_eq!(read("crash 1"), (0, "no line names its scenario".to_owned()));
     }
 }
