@@ -1,4 +1,4 @@
-//! Simulation: a bug that needs two requests and a late answer, found by chance and made short.
+//! Simulation: a bug that needs three requests before any answer, found by chance and made short.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use serde::{Deserialize, Serialize};

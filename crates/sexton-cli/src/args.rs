@@ -148,7 +148,7 @@ pub struct SimArgs {
     #[arg(long, value_enum, default_value_t = ScenarioName::Probes)]
     pub scenario: ScenarioName,
     /// How many seeds.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
     /// The first of them.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -157,10 +157,10 @@ pub struct SimArgs {
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from", "minutes"])]
     pub seed: Option<u64>,
     /// For so long instead of so many seeds.
-    #[arg(long, value_name = "MINUTES", conflicts_with = "seeds")]
+    #[arg(long, value_name = "MINUTES", conflicts_with = "seeds", value_parser = minutes)]
     pub minutes: Option<f64>,
     /// The steps of a run until the trouble ends and all must come to its end.
-    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,
     /// What can go wrong.
     #[arg(long, value_enum, default_value_t = FaultSet::All)]
@@ -181,6 +181,13 @@ pub struct SimArgs {
     /// Print the verdict as JSON, for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// So many minutes, of which there must be some and not for ever.
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    let is_some_time = minutes.is_finite() && minutes > 0.0;
+    if is_some_time { Ok(minutes) } else { Err("more than 0, and not for ever".to_owned()) }
 }
 
 /// What can be simulated.

@@ -124,7 +124,7 @@ pub fn simulate(
             Some(minutes) => clock() - began >= minutes * 60.0,
             None => verdict.seeds >= seeds,
         };
-        failed.is_none() && !is_over
+        failed.is_none() && !is_over && seed < u64::MAX
     };
     if let Some(path) = &args.replay {
         let list = List::read(path)?;
@@ -150,11 +150,12 @@ pub fn simulate(
         let once = |seed| run(make(args.scenario, seed).as_mut(), seed, plan, &mut |_| ());
         let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok());
         let jobs = jobs.map_or(1, NonZeroUsize::get);
-        seeds::each(first, jobs, |seed| checked(seed, seed < first + SEEDS_TWICE, &once), take);
+        seeds::each(first, jobs, |seed| checked(seed, seed - first < SEEDS_TWICE, &once), take);
     }
     progress.finish_and_clear();
+    let mut left = None;
     if let Some((seed, result)) = failed {
-        verdict.failure = failure(args, seed, &result)?;
+        (verdict.failure, left) = failure(args, seed, &result)?.unzip();
     }
     verdict.seconds = clock() - began;
     verdict.hash = hasher.text();
@@ -163,6 +164,10 @@ pub fn simulate(
         writeln!(out)?;
     } else {
         tell(&verdict, out)?;
+    }
+    if let (Some(path), Some(list), Some(it)) = (&args.save, left, &verdict.failure) {
+        let Failure { seed, promise, actor, why, .. } = it;
+        list.write(path, &format!("seed {seed} breaks {promise} at {actor}: {why}"))?;
     }
     Ok(verdict.failure.is_none())
 }
@@ -211,7 +216,7 @@ fn faults(of: FaultSet) -> Faults {
 }
 
 /// Makes a failure short, and says all that is to be said of it.
-fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<Failure>, SimError> {
+fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<(Failure, List)>, SimError> {
     let Some(broken) = &result.failure else { return Ok(None) };
     let scenario = match &args.replay {
         Some(path) => List::read(path)?.scenario,
@@ -229,10 +234,7 @@ fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<Failure>, S
             trace.push(line.to_string());
         });
     let Broken { promise, id, why } = shrunk.failure;
-    if let Some(path) = &args.save {
-        list.write(path, &format!("seed {seed} breaks {promise} at {id}: {why}"))?;
-    }
-    Ok(Some(Failure {
+    let failure = Failure {
         seed,
         promise: promise.to_owned(),
         actor: id.to_string(),
@@ -242,7 +244,8 @@ fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<Failure>, S
         trace,
         ending: again.ending,
         repeat: repeat(args, seed),
-    }))
+    };
+    Ok(Some((failure, list)))
 }
 
 /// The command that does it again.

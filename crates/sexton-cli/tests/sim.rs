@@ -82,6 +82,21 @@ fn the_verdict_does_not_depend_on_the_threads() {
 }
 
 #[test]
+fn the_last_seed_has_none_after_it() {
+    let last = u64::MAX.to_string();
+    let verdict = verdict(&["--from", &last, "--seeds", "3", "--steps", "20"]);
+    assert_eq!(verdict["seeds"], 1);
+}
+
+#[test]
+fn a_moment_that_is_too_far_away_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let path = folder.path().join("list");
+    fs::write(&path, "scenario probes\nengines 1\njump 9223372036854775807\n").expect("written");
+    verdict(&["--replay", path.to_str().expect("text")]);
+}
+
+#[test]
 fn without_faults_no_step_is_one() {
     let verdict = verdict(&["--seeds", "3", "--faults", "none"]);
     let done = verdict["done"].as_object().expect("counts");
@@ -93,7 +108,16 @@ fn without_faults_no_step_is_one() {
 
 #[test]
 fn what_cannot_be_asked_together_is_bad_usage() {
-    for args in [&["--seed", "1", "--seeds", "2"][..], &["--scenario", "nobody"]] {
+    let all = [
+        &["--seed", "1", "--seeds", "2"][..],
+        &["--scenario", "nobody"],
+        &["--seeds", "0"],
+        &["--steps", "0"],
+        &["--minutes=-1"],
+        &["--minutes", "nan"],
+        &["--minutes", "inf"],
+    ];
+    for args in all {
         assert_eq!(sim(args).status.code(), Some(2), "{args:?}");
     }
 }

@@ -429,3 +429,25 @@ impl Handler<Apply> for Sweeper {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_does_not_wait_for_a_clock_that_was_put_back() {
+        let at = Timestamp::from_millis;
+        let every = Duration::from_secs(60);
+        let sweeper = Sweeper {
+            next_at: at(100_000),
+            back_off: Duration::ZERO,
+            cursor: None,
+            asked: BTreeMap::new(),
+            passes: 0,
+            asks: 0,
+        };
+        // Within a period it waits; further back the clock was wrong.
+        assert_eq!(sweeper.due_at(at(40_000), every), at(100_000));
+        assert_eq!(sweeper.due_at(at(39_999), every), at(39_999));
+    }
+}

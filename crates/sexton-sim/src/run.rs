@@ -1,6 +1,8 @@
 //! A seed as a run: chance picks among all that can happen, then the trouble ends.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sexton::Timestamp;
 use sexton::audit::Broken;
@@ -10,7 +12,7 @@ use crate::hash::Hasher;
 use crate::scenario::Scenario;
 use crate::sim::Sim;
 use crate::step::{Fate, Lever, Step};
-use crate::trouble::settled;
+use crate::trouble::{nobody, settled};
 
 /// How much can go wrong. All rates are in thousandths of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +169,13 @@ fn play(
             return run;
         }
     };
-    run.failure = go(&mut sim, (&mut run.steps, &mut hasher), next, (steps_max, listen)).err();
+    let notes = (&mut run.steps, &mut hasher);
+    // What panics is found like anything else that is wrong: with its seed, and made short.
+    let went = catch_unwind(AssertUnwindSafe(|| go(&mut sim, notes, next, (steps_max, listen))));
+    run.failure = match went {
+        Ok(result) => result.err(),
+        Err(payload) => Some(nobody("panic", words(&*payload))),
+    };
     if run.failure.is_some() {
         run.ending = sim.ending().lines().collect();
     }
@@ -175,6 +183,13 @@ fn play(
     run.ended_at = sim.now();
     run.hash = hasher.text();
     run
+}
+
+/// What a panic said.
+fn words(payload: &dyn Any) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "something panicked".to_owned())
 }
 
 fn go(

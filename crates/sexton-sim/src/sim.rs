@@ -37,6 +37,9 @@ const BROKEN_MAX: usize = 3;
 /// How often everything may have its turn at one moment. Chosen: far more than any scenario needs.
 const ROUNDS_MAX: u32 = 10_000;
 
+/// How far the clock goes, in milliseconds: some thousand years.
+const CLOCK_MAX: i64 = 1 << 47;
+
 /// What a turn came from.
 #[derive(Default)]
 struct Origin {
@@ -193,7 +196,7 @@ impl<'a> Sim<'a> {
             Step::FailPass(n) => self.fail_pass(*n),
             Step::Wait => Ok(self.wait(None)),
             Step::Jump(ms) => {
-                let at = self.now.as_millis().saturating_add(*ms).max(0);
+                let at = self.now.as_millis().saturating_add(*ms).clamp(0, CLOCK_MAX);
                 let set_by = at - self.now.as_millis();
                 self.now = Timestamp::from_millis(at);
                 // What is under way outside takes as long as it takes, whatever the clock says.

@@ -205,7 +205,6 @@ impl Watch {
         Ok(())
     }
 
-    /// Checks G7 and G8 at a burial.
     /// Checks G7: children go before what their parent holds.
     fn has_no_child(&self, who: &ActorId, while_it: &str) -> Result<(), Broken> {
         let links = key::children(who);
@@ -218,6 +217,7 @@ impl Watch {
         }
     }
 
+    /// Checks G6 to G8 at a burial.
     fn nothing_is_left_of(&self, id: &ActorId) -> Result<(), Broken> {
         for parsed in self.keys() {
             match parsed {

@@ -1,6 +1,6 @@
 //! Seeds of the scripted actors: they keep every promise, and are the same twice.
 //!
-//! That a broken promise is seen is shown by breaking the runtime: `tests/mutations.sh sim`.
+//! That a broken promise is seen is shown by breaking the runtime: `tests/mutations.sh --seeds`.
 
 use sexton_sim::{Faults, Plan, Probes, Run, Step, replay, run};
 
@@ -63,4 +63,44 @@ fn without_faults_nothing_fails_and_nothing_ends() {
     let (result, lines) = of_seed(3, plan);
     assert!(result.is_clean());
     assert!(!lines.iter().any(|line| line.contains("survive")), "no process ends");
+}
+
+sexton::lifecycle! {
+    /// What it can be.
+    pub enum Bads {
+        /// It is there.
+        There = "there" [] => [],
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Bad;
+
+impl sexton::Actor for Bad {
+    const KIND: &'static str = "bad";
+    type Init = ();
+    type Status = Bads;
+    type Deadline = ();
+    type Effect = ();
+    type Answer = ();
+
+    fn create(_init: (), _turn: &mut sexton::Turn<Self>) -> Result<Self, sexton::Refusal> {
+        Ok(Self)
+    }
+
+    fn handlers(_on: &mut sexton::Handlers<Self>) {}
+
+    fn status(&self) -> Bads {
+        Bads::There
+    }
+}
+
+#[test]
+fn what_panics_is_found_with_its_seed() {
+    let found = sexton_sim::check::<Bad>(|| sexton::Kinds::new().with::<Bad>(), || ())
+        .holds("nothing", |_| panic!("by this test"))
+        .seed(1)
+        .expect_err("it panics");
+    assert_eq!((found.seed, found.broken.promise), (1, "panic"));
+    assert!(found.broken.why.contains("by this test"), "{found}");
 }

@@ -33,6 +33,10 @@ pub(super) fn each(
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed < first {
+                        // There is no seed after the last.
+                        return;
+                    }
                     if sender.send((seed, run(seed))).is_err() {
                         return;
                     }
@@ -47,7 +51,7 @@ pub(super) fn each(
                 if !take(seed, result) {
                     break 'all;
                 }
-                seed += 1;
+                seed = seed.saturating_add(1);
             }
         }
         is_over.store(true, Ordering::Relaxed);

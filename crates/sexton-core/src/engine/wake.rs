@@ -76,7 +76,7 @@ impl Engine {
 
     /// The next effect to perform: due, and recorded by a turn that is durable.
     ///
-    /// The oldest debt first; of one actor, one at a time. The caller performs it and brings
+    /// The oldest debt first, then those from before the clock was put back; of one actor, one at a time. The caller performs it and brings
     /// back the answer with [`answer`](Self::answer).
     ///
     /// # Errors

@@ -18,16 +18,23 @@ use crate::trouble::{nobody, settled};
 
 /// The steps of the end that a failure shows. Chosen: about a screen.
 const SHOWN_MAX: usize = 40;
+/// The steps that may be done at one moment. Chosen: far more than any scenario needs.
+const STEPS_AT_ONCE_MAX: usize = 200_000;
 
 /// The last steps of the end, for whoever asks why it was not a good one.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     steps: VecDeque<(usize, Timestamp, Step, String)>,
     count: usize,
+    /// The present moment, and how many of the steps came before it.
+    moment: (Timestamp, usize),
 }
 
 impl Ending {
     fn note(&mut self, at: Timestamp, step: Step, story: String) {
+        if self.moment.0 != at {
+            self.moment = (at, self.count);
+        }
         self.count += 1;
         if self.steps.len() == SHOWN_MAX {
             self.steps.pop_front();
@@ -57,6 +64,9 @@ impl Sim<'_> {
             return Ok(false);
         }
         self.ending.note(self.now, step, story);
+        if self.ending.count - self.ending.moment.1 > STEPS_AT_ONCE_MAX {
+            return Err(nobody("G14", format!("the moment {} does not end", self.now)));
+        }
         is_done
     }
 

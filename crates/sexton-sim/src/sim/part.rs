@@ -248,10 +248,16 @@ impl Sim<'_> {
                 let rest = Slice { inputs: 0, ..slice };
                 is_any |= self.parts[index].is_ready(self.now) && self.work(index, rest)?;
             }
-            is_any |= self.flush()?;
-            if !is_any || round > super::ROUNDS_MAX {
+            // When all have ended nobody flushes any more.
+            let is_over = self.parts.iter().all(Part::is_over);
+            is_any |= !is_over && self.flush()?;
+            if !is_any || is_over || round > super::ROUNDS_MAX {
                 break;
             }
+        }
+        if self.store.pending() > 0 {
+            let why = "a process that ended in order left what no flush covers".to_owned();
+            return Err(nobody("G2", why).into());
         }
         for (part, mut is_drained) in self.parts.iter().zip(waiting) {
             let is_told = matches!(is_drained.try_recv(), Ok(Ok(())));
