@@ -329,8 +329,9 @@ impl Engine {
             Switch::Paused => None,
         };
         let stuck = first_due(&self.stuck, now, &self.limits).filter(|(at, _)| *at <= now);
-        if let Some((_, (place, id))) = stuck {
-            self.stuck.remove(&(place, id.clone()));
+        if let Some(place) = stuck.map(|(_, place)| place.clone()) {
+            self.stuck.remove(&place);
+            let id = place.1;
             let result = self.resume_destruction(now, store, &id);
             return self.spare(now, &id, result).map(Option::unwrap_or_default).map(Some);
         }

@@ -1,5 +1,6 @@
 //! Simulations of users' own actors, in a few lines.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use crate::chance::Chance;
 use crate::run::{Line, Plan, replay, run};
 use crate::scenario::{Asked, Scenario, Scene, Seen, Took};
 use crate::shrink::shrink;
+use crate::trouble::nobody;
 
 /// How often a failing list is tried while it is made short. Chosen: some seconds at most.
 const TRIES_MAX: u32 = 1_000;
@@ -29,6 +31,8 @@ pub struct Check<A> {
     perform: Rc<Perform>,
     holds: Vec<(&'static str, Rc<Holds<A>>)>,
     plan: Plan,
+    /// Whether any of them was ever alive.
+    lived: Rc<Cell<bool>>,
     actor: PhantomData<fn(A)>,
 }
 
@@ -48,6 +52,7 @@ impl<A> Clone for Check<A> {
             perform: Rc::clone(&self.perform),
             holds: self.holds.clone(),
             plan: self.plan,
+            lived: Rc::clone(&self.lived),
             actor: PhantomData,
         }
     }
@@ -125,6 +130,7 @@ where
         perform: Rc::new(|_| Answer::Done(codec::encode(&()).expect("nothing is small"))),
         holds: Vec::new(),
         plan: Plan::default(),
+        lived: Rc::default(),
         actor: PhantomData,
     }
 }
@@ -162,12 +168,18 @@ impl<A: Actor> Check<A> {
     ///
     /// # Errors
     ///
-    /// [`Found`]: the seed, the promise, and the shortest list of steps that was found.
+    /// [`Found`]: the seed, the promise, and the shortest list of steps that was found. Also if in
+    /// all seeds no actor of this kind was ever alive: then nothing was tried.
     pub fn run(&self, seeds: u64) -> Result<(), Found> {
         for seed in 1..=seeds {
             self.seed(seed)?;
         }
-        Ok(())
+        if self.lived.get() {
+            return Ok(());
+        }
+        let why = format!("no `{}` was ever alive: nothing was tried", A::KIND);
+        let (trace, ending) = (Vec::new(), Vec::new());
+        Err(Found { seed: seeds, broken: nobody("check", why), trace, ending })
     }
 
     /// Runs one seed.
@@ -185,10 +197,10 @@ impl<A: Actor> Check<A> {
             None => (result.steps.clone(), broken.clone()),
         };
         let mut trace = Vec::new();
-        replay(&mut self.scenario(), result.parts, &steps, &mut |line: &Line<'_>| {
+        let again = replay(&mut self.scenario(), result.parts, &steps, &mut |line: &Line<'_>| {
             trace.push(line.to_string());
         });
-        Err(Found { seed, broken, trace })
+        Err(Found { seed, broken, trace, ending: again.ending })
     }
 
     /// As [`run`](Self::run), for tests.
@@ -219,16 +231,24 @@ pub struct Found {
     pub broken: Broken,
     /// What is left of the run when all that can be left out is left out: one line a step.
     pub trace: Vec<String>,
+    /// If it broke after the trouble was over: the last of what happened then, one line each.
+    pub ending: Vec<String>,
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, broken, trace } = self;
+        let Self { seed, broken, trace, ending } = self;
         write!(f, "seed {seed} breaks {broken}; what is left of it:")?;
         for line in trace {
             write!(f, "\n{line}")?;
         }
-        Ok(())
+        if !ending.is_empty() {
+            write!(f, "\nthe last that happened after the trouble was over:")?;
+        }
+        for line in ending {
+            write!(f, "\n{line}")?;
+        }
+        write!(f, "\nagain: `.seed({seed})` in place of `.assert(..)`")
     }
 }
 
@@ -265,6 +285,7 @@ impl<A: Actor> Scenario for Own<A> {
         let state = query::state::<A>(seen.scene.store, id);
         let broken = |why: String| Broken { promise: "invariant", id: id.clone(), why };
         let Some(state) = state.map_err(|error| broken(error.to_string()))? else { return Ok(()) };
+        self.0.lived.set(true);
         match self.0.holds.iter().find(|(_, holds)| !holds(&state)) {
             Some((what, _)) => Err(broken((*what).to_owned())),
             None => Ok(()),

@@ -175,6 +175,11 @@ impl Doubtful {
         self.has_failed.store(false, Ordering::Relaxed);
     }
 
+    /// Whether a read has failed since they were mended.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
     /// Lets the next flush fail.
     pub(crate) fn fail_next_flush(&self) {
         self.inner.fail_next_flush();

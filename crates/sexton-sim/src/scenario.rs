@@ -1,6 +1,7 @@
 //! What a simulation is about: actors, what is asked of them, the world outside, and what holds.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,12 +70,15 @@ pub enum Asks {
     Operate,
 }
 
-/// What was said to whoever asked.
-pub(crate) type Spoken = Arc<Mutex<Vec<Said>>>;
+/// What was said to whoever asked, and the number of the batch of the turn that he asked for; 0 if
+/// that wrote nothing.
+pub(crate) type Spoken = Arc<Mutex<Vec<(Said, u64)>>>;
 
 /// What a request carries with it until it is answered or dropped.
 pub(crate) struct Slip {
     pub(crate) said: Spoken,
+    /// The number of its turn's batch, once there was one.
+    pub(crate) batch: Arc<AtomicU64>,
     /// Its place among those that wait, or whatever else it keeps.
     pub(crate) pass: Box<dyn Send>,
 }
@@ -97,10 +101,11 @@ impl fmt::Debug for Asked {
 
 fn answer<T>(slip: Slip, id: ActorId, asks: Asks) -> sexton::Reply<T> {
     Box::new(move |result: Result<T, Error>| {
-        let Slip { said, pass } = slip;
+        let Slip { said, batch, pass } = slip;
         drop(pass);
         let result = result.map(drop).map_err(|error| error.kind());
-        said.lock().unwrap_or_else(PoisonError::into_inner).push(Said { id, asks, result });
+        let said_of = (Said { id, asks, result }, batch.load(Ordering::Relaxed));
+        said.lock().unwrap_or_else(PoisonError::into_inner).push(said_of);
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Watch {
     taken: BTreeSet<Key>,
     /// The batches since the last flush.
     undo: Vec<Undo>,
+    /// All batches that no crash took away.
+    submitted: usize,
     /// The last event of each life that was told to subscribers.
     heard: BTreeMap<(ActorId, u32), u64>,
     /// Of whom somebody was told that he is there.
@@ -87,6 +89,7 @@ impl Watch {
             undo.replaced.push((write.key.clone(), earlier));
         }
         self.undo.push(undo);
+        self.submitted += 1;
         match self.entry(who) {
             Some(Entry::Tombstone(_)) if before.is_some() => self.nothing_is_left_of(who)?,
             Some(Entry::Alive(record))
@@ -246,8 +249,17 @@ impl Watch {
         Ok(())
     }
 
-    /// Takes what somebody was told.
-    pub(crate) fn told(&mut self, said: &Said) -> Result<(), Broken> {
+    /// The number of the last batch: 1 for the first.
+    pub(crate) fn submitted(&self) -> u64 {
+        u64::try_from(self.submitted).unwrap_or(u64::MAX)
+    }
+
+    /// Checks G2 of what somebody was told, whose turn wrote this batch.
+    pub(crate) fn told(&mut self, said: &Said, batch: u64) -> Result<(), Broken> {
+        let durable = u64::try_from(self.submitted - self.undo.len()).unwrap_or(u64::MAX);
+        if batch > durable {
+            return Err(broken("G2", &said.id, "answers before its turn is durable"));
+        }
         let at = key::actor(&said.id);
         let entry = self.durable(&at).and_then(|bytes| codec::open::<Entry>(bytes).ok());
         match (said.asks, &said.result) {
@@ -286,6 +298,7 @@ impl Watch {
     /// The process ended; of the batches since the last flush the first `kept` survive.
     pub(crate) fn crashed(&mut self, kept: usize) {
         let undone = self.undo.split_off(kept.min(self.undo.len()));
+        self.submitted -= undone.len();
         for undo in undone.into_iter().rev() {
             for (key, earlier) in undo.replaced.into_iter().rev() {
                 drop(self.put(key, earlier));

@@ -104,3 +104,12 @@ fn what_panics_is_found_with_its_seed() {
     assert_eq!((found.seed, found.broken.promise), (1, "panic"));
     assert!(found.broken.why.contains("by this test"), "{found}");
 }
+
+#[test]
+fn a_check_that_tried_nothing_says_so() {
+    let check = sexton_sim::check::<Bad>(|| sexton::Kinds::new().with::<Bad>(), || ());
+    assert!(check.run(3).is_ok());
+    let nobody = sexton_sim::check::<Bad>(|| sexton::Kinds::new().with::<Bad>(), || ()).names(&[]);
+    let found = nobody.run(3).expect_err("there is nobody");
+    assert!(found.to_string().contains("no `bad` was ever alive"), "{found}");
+}

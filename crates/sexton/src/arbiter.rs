@@ -1,6 +1,7 @@
 //! The thin layer on threads: the actix actor around a runner, its timer, and what shards share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use sexton_core::{ActorId, Error, Event, Owed, Store, Timestamp, Turned, What};
@@ -25,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) bell: Bell,
     pub(crate) performers: Performers,
     pub(crate) questions: Questions,
-    pub(crate) idle_after: std::time::Duration,
+    pub(crate) idle_after: Duration,
 }
 
 impl Shared {

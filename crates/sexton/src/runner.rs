@@ -384,17 +384,13 @@ impl Runner {
     fn begin_effects(&mut self, limit: usize, around: &mut dyn Around) -> Result<bool, Error> {
         let now = around.now();
         for _ in 0..limit {
-            if !self.is_effect_due(now) {
+            if self.effects_begun >= EFFECTS_BEGUN_MAX {
                 return Ok(false);
             }
             let Some(engine) = &mut self.engine else { return Ok(false) };
             match engine.next_effect(now, around.store()) {
-                Ok(Some(owed)) => {
-                    if around.begin(owed) {
-                        self.effects_begun += 1;
-                    }
-                }
-                Ok(None) => {}
+                Ok(Some(owed)) => self.effects_begun += usize::from(around.begin(owed)),
+                Ok(None) => return Ok(false),
                 Err(error) => return self.survive(Err(error), around),
             }
         }

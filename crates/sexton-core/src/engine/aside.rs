@@ -153,7 +153,9 @@ impl Engine {
         store: &dyn Store,
     ) -> Result<Turned, Error> {
         let first = first_due(&self.aside.by_time, now, &self.limits);
-        let Some((_, (_, id))) = first else { return Ok(Turned::default()) };
+        let Some(id) = first.map(|(_, place)| place.1.clone()) else {
+            return Ok(Turned::default());
+        };
         let found = self.checkout(now, store, &id);
         let Some(found) = self.spare(now, &id, found)? else { return Ok(Turned::default()) };
         let mail = self.aside.take(&id).map(|it| it.mail).unwrap_or_default();

@@ -18,14 +18,14 @@ use super::{Engine, Switch};
 
 /// The first of those that wait for a back-off: when it may go on, and where it lies. One that
 /// waits for longer than any back-off was put there before the clock was put back.
-pub(super) fn first_due(
-    waiting: &BTreeSet<(Timestamp, ActorId)>,
+pub(super) fn first_due<'a>(
+    waiting: &'a BTreeSet<(Timestamp, ActorId)>,
     now: Timestamp,
     limits: &Limits,
-) -> Option<(Timestamp, (Timestamp, ActorId))> {
+) -> Option<(Timestamp, &'a (Timestamp, ActorId))> {
     let first = waiting.first()?;
     let last = waiting.last().filter(|(at, _)| first.0 > now && limits.is_beyond(*at, now));
-    Some(last.map_or_else(|| (first.0, first.clone()), |last| (now, last.clone())))
+    Some(last.map_or((first.0, first), |last| (now, last)))
 }
 
 impl Engine {
@@ -53,31 +53,19 @@ impl Engine {
     /// A debt that lies further ahead than the longest back-off was recorded before the clock was
     /// put back: it may be tried now.
     pub fn next_debt(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.effect_switch {
-            Switch::On => {
-                let first = self.owed.first_key_value().map(|((at, ..), _)| *at);
-                let beyond = self.owed.last_key_value().map(|((at, ..), _)| *at);
-                if beyond.is_some_and(|at| self.limits.is_beyond(at, now)) {
-                    first.map(|at| at.min(now))
-                } else {
-                    first
-                }
-            }
-            Switch::Paused => None,
-        }
+        let due = self.due_debts(now).next().map(|((at, ..), _)| (*at).min(now));
+        due.or_else(|| self.owed().next().map(|((at, ..), _)| *at))
     }
 
     /// Whether an effect is due whose turn is durable.
     pub fn is_effect_due(&self, now: Timestamp) -> bool {
-        let durable = self.durable;
-        self.effect_switch == Switch::On
-            && self.due_debts(now).any(|((_, order, _), _)| *order <= durable)
+        self.due_debts(now).any(|((_, order, _), _)| *order <= self.durable)
     }
 
     /// The next effect to perform: due, and recorded by a turn that is durable.
     ///
-    /// The oldest debt first, then those from before the clock was put back; of one actor, one at a time. The caller performs it and brings
-    /// back the answer with [`answer`](Self::answer).
+    /// The oldest debt first, then those from before the clock was put back; of one actor, one at a
+    /// time. The caller performs it and brings back the answer with [`answer`](Self::answer).
     ///
     /// # Errors
     ///
@@ -87,9 +75,6 @@ impl Engine {
         now: Timestamp,
         store: &dyn Store,
     ) -> Result<Option<Owed>, Error> {
-        if self.effect_switch == Switch::Paused {
-            return Ok(None);
-        }
         loop {
             let durable = self.durable;
             let mut due = self.due_debts(now);
@@ -120,12 +105,8 @@ impl Engine {
     /// Whether anything waits for a flush before it can go on: an effect that is due, or an
     /// attempt that was marked.
     pub fn needs_flush(&self, now: Timestamp) -> bool {
-        if !self.marked.is_empty() {
-            return true;
-        }
-        let durable = self.durable;
-        self.effect_switch == Switch::On
-            && self.due_debts(now).any(|((_, order, _), _)| *order > durable)
+        !self.marked.is_empty()
+            || self.due_debts(now).any(|((_, order, _), _)| *order > self.durable)
     }
 
     /// Debts that may be tried, the oldest first; then those from before the clock was put back.
@@ -134,8 +115,13 @@ impl Engine {
         now: Timestamp,
     ) -> impl Iterator<Item = (&(Timestamp, u64, ActorId), &u64)> {
         let limits = &self.limits;
-        let due = self.owed.iter().take_while(move |((at, ..), _)| *at <= now);
-        let beyond = self.owed.iter().rev();
-        due.chain(beyond.take_while(move |((at, ..), _)| limits.is_beyond(*at, now)))
+        let due = self.owed().take_while(move |((at, ..), _)| *at <= now);
+        due.chain(self.owed().rev().take_while(move |((at, ..), _)| limits.is_beyond(*at, now)))
+    }
+
+    /// The first debt of each actor that owes, the earliest first; none while effects are paused.
+    fn owed(&self) -> impl DoubleEndedIterator<Item = (&(Timestamp, u64, ActorId), &u64)> {
+        let owed = (self.effect_switch == Switch::On).then_some(&self.owed);
+        owed.into_iter().flatten()
     }
 }

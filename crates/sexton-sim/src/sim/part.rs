@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use sexton::audit::Broken;
 use sexton::mailbox::{Class, Input, Mailbox, Permit, Refused, Verdict};
@@ -31,7 +32,13 @@ pub(super) struct Part {
 
 /// What lies in a mailbox.
 pub(super) enum Lies {
-    Asked { id: ActorId, text: String, gives_up: bool, judged: oneshot::Receiver<Verdict> },
+    Asked {
+        id: ActorId,
+        text: String,
+        gives_up: bool,
+        judged: oneshot::Receiver<Verdict>,
+        batch: Arc<AtomicU64>,
+    },
     Answered(EffectId, Answer),
     Other,
 }
@@ -108,11 +115,12 @@ impl Part {
         self.mailbox.admit(class)
     }
 
-    /// Puts a request into its mailbox.
-    pub(super) fn ask(&mut self, id: ActorId, text: String, request: Request) {
+    /// Puts a request into its mailbox; `batch` hears the number of its turn's batch.
+    pub(super) fn ask(&mut self, of: (ActorId, String), request: Request, batch: Arc<AtomicU64>) {
+        let (id, text) = of;
         let (verdict, judged) = oneshot::channel();
         let gives_up = matches!(request, Request::Abandon { .. });
-        self.lies.push_back(Lies::Asked { id: id.clone(), text, gives_up, judged });
+        self.lies.push_back(Lies::Asked { id: id.clone(), text, gives_up, judged, batch });
         self.mailbox.push(Input::Ask { id, request, verdict });
     }
 }
@@ -177,9 +185,10 @@ impl Sim<'_> {
         let mut origin = Origin::default();
         for _ in 0..slice.inputs {
             match part.lies.pop_front() {
-                Some(Lies::Asked { id, text, gives_up, judged: judge }) => {
+                Some(Lies::Asked { id, text, gives_up, judged: judge, batch }) => {
                     judged = Some((id, judge));
-                    origin = Origin { asked: Some(text), gives_up, answered: None };
+                    origin =
+                        Origin { asked: Some(text), gives_up, answered: None, batch: Some(batch) };
                 }
                 Some(Lies::Answered(id, answer)) => {
                     self.begun.remove(&id);
