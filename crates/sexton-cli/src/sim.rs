@@ -108,7 +108,12 @@ pub fn simulate(
     let first = args.seed.unwrap_or(args.from);
     let seeds = if args.seed.is_some() { 1 } else { args.seeds };
     let began = clock();
+    let list = args.replay.as_deref().map(List::read).transpose()?;
     let mut verdict = Verdict::of(args, first);
+    if let Some(list) = &list {
+        list.scenario.name().clone_into(&mut verdict.scenario);
+        (verdict.first_seed, verdict.steps_per_run) = (list.seed, list.len());
+    }
     let progress = progress(seeds, !args.json && !args.trace);
     let mut hasher = sexton_sim::Hasher::default();
     let mut failed = None;
@@ -126,9 +131,8 @@ pub fn simulate(
         };
         failed.is_none() && !is_over && seed < u64::MAX
     };
-    if let Some(path) = &args.replay {
-        let list = List::read(path)?;
-        let (result, told) = play(&list, args.trace.then_some(&mut *out));
+    if let Some(list) = &list {
+        let (result, told) = play(list, args.trace.then_some(&mut *out));
         told?;
         take(list.seed, result);
     } else if args.trace {
@@ -155,7 +159,7 @@ pub fn simulate(
     progress.finish_and_clear();
     let mut left = None;
     if let Some((seed, result)) = failed {
-        (verdict.failure, left) = failure(args, seed, &result)?.unzip();
+        (verdict.failure, left) = failure((args, list.as_ref()), seed, &result).unzip();
     }
     verdict.seconds = clock() - began;
     verdict.hash = hasher.text();
@@ -216,12 +220,10 @@ fn faults(of: FaultSet) -> Faults {
 }
 
 /// Makes a failure short, and says all that is to be said of it.
-fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<(Failure, List)>, SimError> {
-    let Some(broken) = &result.failure else { return Ok(None) };
-    let scenario = match &args.replay {
-        Some(path) => List::read(path)?.scenario,
-        None => args.scenario,
-    };
+fn failure(of: (&SimArgs, Option<&List>), seed: u64, result: &Run) -> Option<(Failure, List)> {
+    let (args, played) = of;
+    let broken = result.failure.as_ref()?;
+    let scenario = played.map_or(args.scenario, |list| list.scenario);
     let shrunk = shrink(&|| make(scenario, seed), result, TRIES_MAX).unwrap_or_else(|| Shrunk {
         steps: result.steps.clone(),
         failure: broken.clone(),
@@ -245,7 +247,7 @@ fn failure(args: &SimArgs, seed: u64, result: &Run) -> Result<Option<(Failure, L
         ending: again.ending,
         repeat: repeat(args, seed),
     };
-    Ok(Some((failure, list)))
+    Some((failure, list))
 }
 
 /// The command that does it again.

@@ -58,6 +58,9 @@ fn what_simulations_found_is_found_no_more() {
     for path in lists {
         let verdict = verdict(&["--replay", path.to_str().expect("text")]);
         assert!(verdict["steps"].as_u64() > Some(0), "{}: {verdict}", path.display());
+        let text = fs::read_to_string(&path).expect("readable");
+        let scenario = verdict["scenario"].as_str().expect("text");
+        assert!(text.contains(&format!("scenario {scenario}\n")), "{verdict}");
     }
 }
 
@@ -92,7 +95,8 @@ fn the_last_seed_has_none_after_it() {
 fn a_moment_that_is_too_far_away_is_not_waited_for() {
     let folder = tempfile::tempdir().expect("the machine can do this");
     let path = folder.path().join("list");
-    fs::write(&path, "scenario probes\nengines 1\njump 9223372036854775807\n").expect("written");
+    fs::write(&path, "scenario probes\nseed 1\nengines 1\njump 9223372036854775807\n")
+        .expect("written");
     verdict(&["--replay", path.to_str().expect("text")]);
 }
 

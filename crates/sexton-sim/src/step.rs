@@ -12,7 +12,7 @@ pub enum Step {
     /// Somebody asks something; the scenario makes it from this number.
     Ask(u64),
     /// An engine takes what lies in its mailbox next: a request, mail from another engine, an
-    /// answer, a switch; or hears of a flush.
+    /// answer, a switch.
     Take(u16),
     /// An engine does what is due next: a mail, an alarm.
     Turn(u16),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sexton_core::limits::SHARDS;
 use sexton_core::{Actor, Error, ErrorKind, Kinds, Limits, Store};
 use tokio::runtime;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::arbiter::Shared;
 use crate::clock::{Clock, WallClock};
@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::log::Bell;
 use crate::mailbox::Mailbox;
 use crate::perform::{Performer, Performers};
-use crate::questions::Questions;
+use crate::questions::{Question, Questions};
 use crate::sweep::{Sweep, Sweeper};
 use crate::sweeps::SweepPlan;
 
@@ -71,6 +71,7 @@ pub(crate) struct Foundation {
     pub(crate) sweeps: Vec<SweepPlan>,
     pub(crate) kinds: KindsFactory,
     pub(crate) limits: Limits,
+    pub(crate) asked: mpsc::Receiver<Question>,
 }
 
 impl Builder {
@@ -194,6 +195,7 @@ impl Builder {
             self.sweeps.iter().try_for_each(|sweep| sweep.check(&kinds))?;
         }
         let new_mailbox = |_| Arc::new(Mailbox::new(self.mailbox_messages_max));
+        let (questions, asked) = Questions::new();
         let shared = Shared {
             store,
             clock: self.clock,
@@ -202,10 +204,10 @@ impl Builder {
             events: broadcast::Sender::new(self.events_max),
             bell: Bell::default(),
             performers: self.performers,
-            questions: Questions::new(),
+            questions,
             idle_after: self.idle_after,
         };
         let (kinds, limits) = (self.kinds, self.limits);
-        Ok(Foundation { shared: Arc::new(shared), sweeps: self.sweeps, kinds, limits })
+        Ok(Foundation { shared: Arc::new(shared), sweeps: self.sweeps, kinds, limits, asked })
     }
 }

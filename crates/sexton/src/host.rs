@@ -23,9 +23,10 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 
-use self::supervisor::Supervisor;
+use self::supervisor::{Served, Supervisor};
 use crate::arbiter::Shared;
 use crate::builder::{Builder, Foundation};
+use crate::desk;
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
 use crate::log::Log;
@@ -44,7 +45,7 @@ pub struct Host {
 }
 
 /// Where to say how closing went.
-type Closing = oneshot::Sender<Result<(), Error>>;
+type Closing = desk::Reply<()>;
 
 #[derive(Debug)]
 struct Inner {
@@ -84,13 +85,14 @@ impl Host {
     }
 
     pub(crate) async fn open(foundation: Foundation) -> Result<Self, Error> {
-        let Foundation { shared, sweeps: plans, kinds, limits } = foundation;
+        let Foundation { shared, sweeps: plans, kinds, limits, asked } = foundation;
         let (ready, is_ready) = oneshot::channel();
         let (control, controlled) = mpsc::unbounded_channel();
         let (desks, tasks) = sweeps::desks(plans);
         let shards = Arc::clone(&shared);
-        let supervisor = Supervisor { shared: Arc::clone(&shared), kinds, limits, tasks };
-        let thread = thread("sexton", move || supervisor.run(ready, controlled))?;
+        let supervisor = Supervisor { shared: Arc::clone(&shared), kinds, limits };
+        let desks_served = Served { sweeps: tasks, asked };
+        let thread = thread("sexton", move || supervisor.run(desks_served, ready, controlled))?;
         shared.clock.on_set(Box::new({
             let shared = Arc::downgrade(&shared);
             let desks: Vec<SweepDesk> = desks.values().cloned().collect();
@@ -367,7 +369,7 @@ impl Host {
     pub async fn close(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         self.inner.control.send(reply).map_err(|_gone| closed())?;
-        let result = answer.await.unwrap_or_else(|_| Err(closed()));
+        let result = desk::told(answer, self.inner.control.closed()).await;
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // It has said its last word; a panic after that concerns nobody.

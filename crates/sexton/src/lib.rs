@@ -75,6 +75,7 @@ mod events;
 pub mod log;
 mod perform;
 mod sweeps;
+mod desk;
 mod questions;
 mod host;
 

@@ -5,7 +5,7 @@
 //! at once. What the runtime tells itself (mail, answers, flushes) is never refused; it is
 //! bounded by what caused it.
 //!
-//! Public for those who drive shards themselves, as the simulator does.
+//! Public for those who drive engines themselves, as the simulator does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -65,7 +65,7 @@ pub enum Input {
     Effects(Switch, oneshot::Sender<()>),
     /// How the engine stands.
     Figures(oneshot::Sender<EngineFigures>),
-    /// The host closes: nothing comes after this.
+    /// The host closes: no request comes after this.
     Drain(oneshot::Sender<Result<(), Error>>),
 }
 

@@ -4,26 +4,25 @@
 //! turns nor sweeps. It reads what was submitted, which may not be durable yet.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sexton_core::index::{Counts, Page};
-use sexton_core::{Error, ErrorKind, Kinds, Query, Store};
-use tokio::sync::{mpsc, oneshot};
+use sexton_core::{Error, Kinds, Query, Store};
+use tokio::sync::mpsc;
 use tokio::task;
 
 use crate::arbiter::Shared;
-use crate::mailbox::closed;
+use crate::desk::{self, Reply};
 
 /// Questions that may wait for an answer. Chosen: people and consoles ask, not programs.
 const QUESTIONS_MAX: usize = 64;
 
 /// Reads, and tells whoever asked.
-type Question = Box<dyn FnOnce(&dyn Store, &Kinds) + Send>;
+pub(crate) type Question = Box<dyn FnOnce(&dyn Store, &Kinds) + Send>;
 
 /// Where questions wait.
 pub(crate) struct Questions {
     waiting: mpsc::Sender<Question>,
-    receiver: Mutex<Option<mpsc::Receiver<Question>>>,
 }
 
 impl fmt::Debug for Questions {
@@ -34,9 +33,10 @@ impl fmt::Debug for Questions {
 }
 
 impl Questions {
-    pub(crate) fn new() -> Self {
-        let (waiting, receiver) = mpsc::channel(QUESTIONS_MAX);
-        Self { waiting, receiver: Mutex::new(Some(receiver)) }
+    /// And the end of the desk that [`run`] serves.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Question>) {
+        let (waiting, asked) = mpsc::channel(QUESTIONS_MAX);
+        (Self { waiting }, asked)
     }
 
     /// Asks. Keeps G14: the limit is an error of its own.
@@ -44,26 +44,23 @@ impl Questions {
         &self,
         read: impl FnOnce(&dyn Store, &Kinds) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        let question: Question = Box::new(move |store, kinds| {
-            // Whoever asked may have gone.
-            drop(reply.send(read(store, kinds)));
-        });
-        self.waiting.try_send(question).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::new(ErrorKind::Busy, format!("{QUESTIONS_MAX} questions wait"))
-            }
-            mpsc::error::TrySendError::Closed(_) => closed(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        let question = |reply: Reply<T>| -> Question {
+            Box::new(move |store, kinds| {
+                // Whoever asked may have gone.
+                drop(reply.send(read(store, kinds)));
+            })
+        };
+        desk::ask(&self.waiting, "questions", question).await
     }
 }
 
 /// Answers until the host ends.
-pub(crate) async fn run(shared: Arc<Shared>, kinds: impl Fn() -> Kinds + Clone + Send + 'static) {
-    let receiver = shared.questions.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut receiver) = receiver else { return };
-    while let Some(question) = receiver.recv().await {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    kinds: impl Fn() -> Kinds + Clone + Send + 'static,
+    mut asked: mpsc::Receiver<Question>,
+) {
+    while let Some(question) = asked.recv().await {
         let (store, kinds) = (Arc::clone(&shared.store), kinds.clone());
         let answered = task::spawn_blocking(move || question(&*store, &kinds())).await;
         if let Err(error) = answered {

@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sexton_core::{ActorId, Error, ErrorKind, Kinds, Switch, Timestamp, query};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::arbiter::Shared;
 use crate::clock::{TIMER_MAX, rest, wait_for};
+use crate::desk::{self, Reply};
 use crate::handle::{CallError, Handle};
-use crate::mailbox::closed;
 use crate::sweep::{self, Apply, Pass, Plan, Sweep, Sweeper};
 
 /// Commands that may wait for a sweep. Chosen: operators, not programs, send them.
@@ -52,10 +52,10 @@ impl SweepPlan {
 enum Command {
     /// Look at the clock and the switch.
     Nudge,
-    Plan(oneshot::Sender<Result<Plan, Error>>),
-    Pass(oneshot::Sender<Result<Plan, Error>>),
-    Apply(Plan, oneshot::Sender<Result<(), Error>>),
-    Switch(Switch, oneshot::Sender<Result<(), Error>>),
+    Plan(Reply<Plan>),
+    Pass(Reply<Plan>),
+    Apply(Plan, Reply<()>),
+    Switch(Switch, Reply<()>),
 }
 
 /// Where a sweep takes its commands.
@@ -65,11 +65,10 @@ pub(crate) struct SweepDesk {
     commands: mpsc::Sender<Command>,
 }
 
-/// A sweep with its end of the desk; started once.
-#[derive(Clone)]
+/// A sweep with its end of the desk.
 pub(crate) struct Task {
     plan: SweepPlan,
-    commands: Arc<Mutex<Option<mpsc::Receiver<Command>>>>,
+    commands: mpsc::Receiver<Command>,
 }
 
 /// A desk and a task for each sweep.
@@ -79,7 +78,7 @@ pub(crate) fn desks(plans: Vec<SweepPlan>) -> (BTreeMap<&'static str, SweepDesk>
     for plan in plans {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         desks.insert(plan.name, SweepDesk { name: plan.name, commands });
-        tasks.push(Task { plan, commands: Arc::new(Mutex::new(Some(receiver))) });
+        tasks.push(Task { plan, commands: receiver });
     }
     (desks, tasks)
 }
@@ -106,31 +105,20 @@ impl SweepDesk {
         self.command(|reply| Command::Apply(plan, reply)).await
     }
 
-    async fn command<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command,
-    ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.try_send(command(reply)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                let message = format!("{COMMANDS_MAX} commands wait for the sweep {}", self.name);
-                Error::new(ErrorKind::Busy, message)
-            }
-            mpsc::error::TrySendError::Closed(_) => closed(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+    async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        let what = format_args!("commands for the sweep {}", self.name);
+        desk::ask(&self.commands, what, command).await
     }
 }
 
 /// The task of one sweep; ends with its host.
 pub(crate) async fn run(shared: Arc<Shared>, task: Task) {
-    let commands = task.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut commands) = commands else { return };
-    let (sweep, id) = ((task.plan.factory)(), sweep::sweeper(task.plan.name));
+    let Task { plan, mut commands } = task;
+    let (sweep, id) = ((plan.factory)(), sweep::sweeper(plan.name));
     let id = match id {
         Ok(id) => id,
         Err(error) => {
-            tracing::error!(target: "sexton", name = task.plan.name, %error, "not a sweep's name");
+            tracing::error!(target: "sexton", name = plan.name, %error, "not a sweep's name");
             return;
         }
     };

@@ -46,7 +46,7 @@ pub enum ListError {
     Line {
         /// Of which file.
         path: PathBuf,
-        /// Which, from 1; 0 if the whole is meant.
+        /// Which, from 1.
         line: usize,
         /// Why.
         why: String,
@@ -66,7 +66,7 @@ impl FromStr for List {
     type Err = (usize, String);
 
     fn from_str(text: &str) -> Result<Self, (usize, String)> {
-        let (mut scenario, mut seed, mut engines) = (None, 0, 1);
+        let (mut scenario, mut seed, mut engines) = (None, None, None);
         let mut steps = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let at = |why: String| (index + 1, why);
@@ -80,21 +80,35 @@ impl FromStr for List {
                     let named = <ScenarioName as clap::ValueEnum>::from_str(name, false);
                     scenario = Some(named.map_err(|why| at(format!("no scenario: {why}")))?);
                 }
-                ["seed", n] => seed = number(n)?,
+                ["seed", n] => seed = Some(number(n)?),
                 ["engines", n] => {
                     let n = number(n)?;
                     let few = u16::try_from(n).ok().filter(|n| (1..=3).contains(n));
-                    engines = few.ok_or_else(|| at(format!("{n} engines: 1 to 3 can be had")))?;
+                    engines =
+                        Some(few.ok_or_else(|| at(format!("{n} engines: 1 to 3 can be had")))?);
                 }
                 _ => steps.push(line.parse::<Step>().map_err(|error| at(error.to_string()))?),
             }
         }
-        let scenario = scenario.ok_or((0, "no line names its scenario".to_owned()))?;
-        Ok(Self { scenario, seed, engines, steps })
+        let missing = |what: &str| (text.lines().count().max(1), format!("until the end, {what}"));
+        if steps.is_empty() {
+            return Err(missing("there is no step"));
+        }
+        Ok(Self {
+            scenario: scenario.ok_or_else(|| missing("no line names its scenario"))?,
+            seed: seed.ok_or_else(|| missing("no line names its seed"))?,
+            engines: engines.ok_or_else(|| missing("no line names its engines"))?,
+            steps,
+        })
     }
 }
 
 impl List {
+    /// How many steps.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.steps.len()).unwrap_or(u32::MAX)
+    }
+
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self, ListError> {
         let text = fs::read_to_string(path)
@@ -137,6 +151,14 @@ mod tests {
             read("scenario probes\nseed x"),
             (2, "`x`: invalid digit found in string".to_owned())
         );
-        assert_eq!(read("crash 1"), (0, "no line names its scenario".to_owned()));
+        assert_eq!(read("crash 1"), (1, "until the end, no line names its scenario".to_owned()));
+        assert_eq!(
+            read("scenario probes\nseed 1\nengines 1\n"),
+            (3, "until the end, there is no step".to_owned())
+        );
+        assert_eq!(
+            read("scenario probes\nseed 1\ncrash 1"),
+            (3, "until the end, no line names its engines".to_owned())
+        );
     }
 }

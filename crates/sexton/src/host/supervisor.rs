@@ -14,7 +14,7 @@ use super::{Closing, thread};
 use crate::arbiter::{ShardActor, Shared};
 use crate::builder::{KindsFactory, with_sweeper};
 use crate::mailbox::{Input, Mailbox, closed};
-use crate::questions;
+use crate::questions::{self, Question};
 use crate::runner::Runner;
 use crate::sweeps;
 
@@ -23,20 +23,28 @@ pub(super) struct Supervisor {
     pub(super) shared: Arc<Shared>,
     pub(super) kinds: KindsFactory,
     pub(super) limits: Limits,
-    pub(super) tasks: Vec<sweeps::Task>,
+}
+
+/// The ends of the desks that tasks of this thread serve. Whoever waits at a desk hears that
+/// nobody serves it any more when its end is dropped, also if the task never began.
+pub(super) struct Served {
+    pub(super) sweeps: Vec<sweeps::Task>,
+    pub(super) asked: mpsc::Receiver<Question>,
 }
 
 impl Supervisor {
     pub(super) fn run(
         self,
+        served: Served,
         ready: oneshot::Sender<Result<(), Error>>,
         control: mpsc::UnboundedReceiver<Closing>,
     ) {
-        System::new().block_on(self.supervise(ready, control));
+        System::new().block_on(self.supervise(served, ready, control));
     }
 
     async fn supervise(
         self,
+        served: Served,
         ready: oneshot::Sender<Result<(), Error>>,
         mut control: mpsc::UnboundedReceiver<Closing>,
     ) {
@@ -55,14 +63,11 @@ impl Supervisor {
             }
         };
         self.shared.performers.runtime.get_or_init(runtime::Handle::current);
-        let mut sweeps: Vec<task::JoinHandle<()>> = self.start_sweeps();
-        let kinds = Arc::clone(&self.kinds);
-        let answering = questions::run(Arc::clone(&self.shared), move || with_sweeper(kinds()));
-        sweeps.push(task::spawn_local(answering));
+        let serving = self.serve(served);
         drop(ready.send(Ok(())));
 
         let reply = control.recv().await;
-        sweeps.iter().for_each(task::JoinHandle::abort);
+        serving.iter().for_each(task::JoinHandle::abort);
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.close());
         let drained = if reply.is_some() { self.drain().await } else { Err(closed()) };
         end(arbiters);
@@ -110,11 +115,13 @@ impl Supervisor {
         })
     }
 
-    fn start_sweeps(&self) -> Vec<task::JoinHandle<()>> {
-        let start = |task: &sweeps::Task| {
-            task::spawn_local(sweeps::run(Arc::clone(&self.shared), task.clone()))
-        };
-        self.tasks.iter().map(start).collect()
+    fn serve(&self, served: Served) -> Vec<task::JoinHandle<()>> {
+        let kinds = Arc::clone(&self.kinds);
+        let kinds = move || with_sweeper(kinds());
+        let answering = questions::run(Arc::clone(&self.shared), kinds, served.asked);
+        let sweeping = |task| task::spawn_local(sweeps::run(Arc::clone(&self.shared), task));
+        let sweeping = served.sweeps.into_iter().map(sweeping);
+        sweeping.chain([task::spawn_local(answering)]).collect()
     }
 
     async fn drain(&self) -> Result<(), Error> {

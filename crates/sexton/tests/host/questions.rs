@@ -1,7 +1,5 @@
 //! Questions through the front door: answered beside the shards, and a plan followed to the letter.
 
-use std::sync::Arc;
-
 use sexton::explain::Standing;
 use sexton::{ActorId, ErrorKind, Query};
 
@@ -81,9 +79,16 @@ async fn a_host_that_is_closed_answers_no_question() {
     soon(movable(stage.host.close())).await.unwrap();
     assert_eq!(soon(index.count(Query::all())).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(soon(counter.explain(1)).await.unwrap_err().kind(), ErrorKind::Closed);
-    // Nor does one that was dropped.
-    let other = crate::support::stage_on(Arc::default(), |it| it).await;
-    let index = other.host.index();
-    drop(other.host);
-    until(async || index.page(Query::all()).await.is_err()).await;
+}
+
+/// Broken once: the task took its end of the desk when it was first polled, so a host that was
+/// dropped before that left whoever asked waiting for ever.
+#[tokio::test]
+async fn a_host_that_is_dropped_answers_no_question() {
+    for _ in 0..40 {
+        let stage = stage(|it| it).await;
+        let index = stage.host.index();
+        drop(stage.host);
+        until(async || index.page(Query::all()).await.is_err()).await;
+    }
 }
