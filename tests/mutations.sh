@@ -8,7 +8,7 @@
 #                                          is simulated with: what do these catch?
 #
 # MUTATIONS_DIR is where the copy and its target directory lie; kept, so that a second run is quick.
-# Ends with 1 if a breakage is not caught or does not apply.
+# Ends with 1 if a breakage is not caught or does not apply, with 2 if nothing could be tried.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 seeds=''
@@ -21,6 +21,7 @@ place=${MUTATIONS_DIR:-$(mktemp -d)}
 copy=$place/workspace
 export CARGO_TARGET_DIR=$place/target CARGO_TERM_COLOR=never RUST_BACKTRACE=0
 failures=0
+tried=0
 
 mkdir -p "$copy" "$CARGO_TARGET_DIR"
 # With new times, so that nothing of an earlier run counts as built.
@@ -47,7 +48,7 @@ build() {
 
 # One breakage: title, file, what to find, what to put there, what to test.
 try() {
-  local title=$1 file=$copy/$2 find=$3 with=$4 tests=$5 before out rest
+  local title=$1 file=$copy/$2 find=$3 with=$4 tests=$5 before out rest rc
   [[ $title == *"$only"* ]] || return 0
   if [[ -n $seeds ]]; then
     [[ $2 == crates/sexton-core/src/* || $2 == crates/sexton/src/* ]] || return 0
@@ -55,6 +56,7 @@ try() {
     [[ $2 != */coverage/* && $2 != */arbiter.rs ]] || return 0
     tests=$seeds
   fi
+  tried=$((tried + 1))
   before=$(cat "$file"; printf x); before=${before%x}
   rest=${before/"$find"/}
   if [[ ${#rest} != $((${#before} - ${#find})) || $rest == *"$find"* ]]; then
@@ -67,12 +69,19 @@ try() {
   if ! build "$tests" >"$out" 2>&1; then
     printf '| %s | DOES NOT COMPILE | |\n' "$title"
     failures=$((failures + 1))
-  elif run_tests "$tests" 120 >"$out" 2>&1; then
+    printf '%s' "$before" >"$file"
+    return 0
+  fi
+  rc=0
+  run_tests "$tests" 120 >"$out" 2>&1 || rc=$?
+  if [[ $rc == 0 ]]; then
     printf '| %s | **NOT CAUGHT** | |\n' "$title"
     failures=$((failures + 1))
   else
     rest=$(sed -n 's/^test \(.*\) \.\.\. FAILED$/`\1`/p' "$out" | head -4 | paste -sd, | sed 's/,/, /g')
-    printf '| %s | caught | %s |\n' "$title" "${rest:-by hanging}"
+    # 124: what `timeout` ends with. Anything else without a failed test took the process down.
+    [[ $rc == 124 ]] && rest="${rest:+$rest, }hangs for 120 s"
+    printf '| %s | caught | %s |\n' "$title" "${rest:-takes the process down}"
   fi
   printf '%s' "$before" >"$file"
 }
@@ -96,4 +105,8 @@ while IFS= read -r line || [[ -n $line ]]; do
     'with:'*) line=${line#with:}; try "$title" "$file" "$find" "${line# }" "$tests" ;;
   esac
 done <"$copy/tests/mutations.txt"
+if [[ $tried == 0 ]]; then
+  printf 'no breakage has `%s` in its title\n' "$only" >&2
+  exit 2
+fi
 exit $((failures > 0))

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -108,12 +109,9 @@ pub fn simulate(
     let first = args.seed.unwrap_or(args.from);
     let seeds = if args.seed.is_some() { 1 } else { args.seeds };
     let began = clock();
+    args.save.as_deref().map(List::check_place).transpose()?;
     let list = args.replay.as_deref().map(List::read).transpose()?;
-    let mut verdict = Verdict::of(args, first);
-    if let Some(list) = &list {
-        list.scenario.name().clone_into(&mut verdict.scenario);
-        (verdict.first_seed, verdict.steps_per_run) = (list.seed, list.len());
-    }
+    let mut verdict = Verdict::of((args, list.as_ref()), first);
     let progress = progress(seeds, !args.json && !args.trace);
     let mut hasher = sexton_sim::Hasher::default();
     let mut failed = None;
@@ -156,11 +154,14 @@ pub fn simulate(
         let jobs = jobs.map_or(1, NonZeroUsize::get);
         seeds::each(first, jobs, |seed| checked(seed, seed - first < SEEDS_TWICE, &once), take);
     }
+    let found = failed.and_then(|(seed, result)| {
+        progress.set_message(format!("seed {seed} breaks a promise: making it short"));
+        progress.enable_steady_tick(Duration::from_millis(100));
+        failure((args, list.as_ref()), seed, &result)
+    });
+    let (found, left) = found.unzip();
+    verdict.failure = found;
     progress.finish_and_clear();
-    let mut left = None;
-    if let Some((seed, result)) = failed {
-        (verdict.failure, left) = failure((args, list.as_ref()), seed, &result).unzip();
-    }
     verdict.seconds = clock() - began;
     verdict.hash = hasher.text();
     if args.json {
@@ -267,12 +268,17 @@ fn repeat(args: &SimArgs, seed: u64) -> String {
 
 impl Verdict {
     /// Before anything was run.
-    fn of(args: &SimArgs, first_seed: u64) -> Self {
+    fn of(args: (&SimArgs, Option<&List>), first_seed: u64) -> Self {
+        let (args, played) = args;
+        let (scenario, first_seed, steps_per_run) = match played {
+            Some(list) => (list.scenario, list.seed, list.len()),
+            None => (args.scenario, first_seed, args.steps),
+        };
         Self {
-            scenario: args.scenario.name().to_owned(),
+            scenario: scenario.name().to_owned(),
             first_seed,
             seeds: 0,
-            steps_per_run: args.steps,
+            steps_per_run,
             steps: 0,
             turns: 0,
             virtual_hours: 0.0,

@@ -76,6 +76,13 @@ fn a_list_of_steps_that_is_none_is_told_with_its_line() {
     let output = sim(&["--replay", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
+    // Before anything is run, not after it.
+    for place in ["nowhere/list", folder.path().to_str().expect("text")] {
+        let output = sim(&["--save", place, "--seeds", "1"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(place));
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl<A> Clone for Check<A> {
 }
 
 /// Simulates actors of a kind: some are born, are asked things by chance, and go, under every
-/// fault there is; every promise is looked at after every step, and at the end nothing is left.
+/// [fault](crate::Faults) there is; every promise is looked at after every step, and at the end nothing is left.
 ///
 /// # Panics
 ///
@@ -147,8 +147,8 @@ impl<A: Actor> Check<A> {
         self
     }
 
-    /// How the world outside answers an effect; done, with nothing, unless said otherwise. Faults
-    /// come on top. It is asked for the same effect again after a lost answer.
+    /// How the world outside answers an effect; done, with nothing, unless said otherwise: an actor
+    /// whose [`Answer`](Actor::Answer) is not `()` has to say. Faults come on top. It is asked for the same effect again after a lost answer.
     pub fn performs(self, perform: impl Fn(&Owed) -> Answer + 'static) -> Self {
         Self { perform: Rc::new(perform), ..self }
     }
@@ -169,17 +169,19 @@ impl<A: Actor> Check<A> {
     /// # Errors
     ///
     /// [`Found`]: the seed, the promise, and the shortest list of steps that was found. Also if in
-    /// all seeds no actor of this kind was ever alive: then nothing was tried.
+    /// all seeds no actor of this kind was ever alive: then nothing was tried; and if one of the
+    /// names is none.
     pub fn run(&self, seeds: u64) -> Result<(), Found> {
+        if let Some(error) = self.names.iter().find_map(|it| ActorId::new(A::KIND, it).err()) {
+            return Err(nothing_tried(0, error.to_string()));
+        }
         for seed in 1..=seeds {
             self.seed(seed)?;
         }
         if self.lived.get() {
             return Ok(());
         }
-        let why = format!("no `{}` was ever alive: nothing was tried", A::KIND);
-        let (trace, ending) = (Vec::new(), Vec::new());
-        Err(Found { seed: seeds, broken: nobody("check", why), trace, ending })
+        Err(nothing_tried(seeds, format!("no `{}` was ever alive: nothing was tried", A::KIND)))
     }
 
     /// Runs one seed.
@@ -220,6 +222,10 @@ impl<A: Actor> Check<A> {
     fn scenario(&self) -> Own<A> {
         Own(self.clone())
     }
+}
+
+fn nothing_tried(seed: u64, why: String) -> Found {
+    Found { seed, broken: nobody("check", why), trace: Vec::new(), ending: Vec::new() }
 }
 
 /// A seed that broke a promise.

@@ -63,6 +63,8 @@ pub(crate) enum Input {
     Alarm,
     /// The effect was done, or failed for good.
     Outcome(bool),
+    /// An operator gives up an effect, if it is owed.
+    GivenUp,
     /// Nothing that concerns its state: a failure that may pass, an operator.
     Other,
 }
@@ -166,6 +168,7 @@ fn unborn(name: &str, input: &Input) -> After {
         | Input::Letter(_)
         | Input::Alarm
         | Input::Outcome(_)
+        | Input::GivenUp
         | Input::Other => (None, Vec::new()),
     }
 }
@@ -201,6 +204,10 @@ fn alive(of: (&str, &Life), now: i64, input: &Input) -> Vec<(Life, Vec<(String, 
             // A release that fails for good stays owed, and nobody hears of it.
             let kept = if *is_done { Vec::new() } else { as_it_was() };
             [vec![(next, Vec::new())], kept].concat()
+        }
+        Input::GivenUp => {
+            let next = Life { owes: life.owes.saturating_sub(1), ..life.clone() };
+            vec![(next, Vec::new()), (life.clone(), Vec::new())]
         }
         Input::Letter(Letter::Gone) => {
             vec![(Life { gone: life.gone + 1, ..life.clone() }, Vec::new())]

@@ -302,6 +302,7 @@ impl Probes {
             Some("create") => return Input::Birth,
             Some("destroy") => return Input::End,
             Some("retry") => return Input::Other,
+            Some(text) if text.starts_with("abandon") => return Input::GivenUp,
             Some(text) => {
                 return self.wishes.get(text).cloned().map_or(Input::Other, Input::Wish);
             }
@@ -386,7 +387,8 @@ fn asked<const VERSION: u16>(of: (&ActorId, u64), told: Do, chance: &mut Chance)
     match what {
         0 | 1 => Asked::create::<Probe<VERSION>>(who, ()),
         2 => Asked::destroy(who, chance.is(500)),
-        3 => Asked::retry(who),
+        3 if chance.is(500) => Asked::retry(who),
+        3 => Asked::abandon(who, chance.below(4)),
         _ => {
             let text = format!("{told:?}");
             Asked::call::<Probe<VERSION>, _>(who, told, text)

@@ -23,6 +23,8 @@ pub struct Faults {
     pub flush: u64,
     /// The store cannot be read.
     pub read: u64,
+    /// The store is slow for a while.
+    pub slow: u64,
     /// The clock jumps.
     pub clock: u64,
     /// A process that was taken for dead writes.
@@ -36,11 +38,19 @@ pub struct Faults {
 impl Faults {
     /// Nothing goes wrong.
     pub const NONE: Self =
-        Self { crash: 0, flush: 0, read: 0, clock: 0, ghost: 0, operator: 0, outside: 0 };
+        Self { crash: 0, flush: 0, read: 0, slow: 0, clock: 0, ghost: 0, operator: 0, outside: 0 };
     /// Everything goes wrong now and then. Chosen: so that most runs see every kind of fault and
     /// still get somewhere.
-    pub const ALL: Self =
-        Self { crash: 15, flush: 5, read: 5, clock: 8, ghost: 10, operator: 15, outside: 300 };
+    pub const ALL: Self = Self {
+        crash: 15,
+        flush: 5,
+        read: 8,
+        slow: 3,
+        clock: 8,
+        ghost: 10,
+        operator: 15,
+        outside: 300,
+    };
 
     /// Some of these faults and not the others, by chance: what hides behind a frequent fault is
     /// found where that is absent.
@@ -50,6 +60,7 @@ impl Faults {
             crash: keep(self.crash),
             flush: keep(self.flush),
             read: keep(self.read),
+            slow: keep(self.slow),
             clock: keep(self.clock),
             ghost: keep(self.ghost),
             operator: keep(self.operator),
@@ -239,7 +250,15 @@ fn draw(chance: &mut Chance, faults: &Faults) -> Step {
     }
     if is_next(faults.read) {
         let after = chance.below(12);
-        return if chance.is(500) { Step::FailRead(part, after) } else { Step::FailPass(after) };
+        let is_turn = chance.is(500);
+        return if is_turn {
+            Step::FailRead(part, after)
+        } else {
+            Step::FailPass(chance.below(64), after)
+        };
+    }
+    if is_next(faults.slow) {
+        return Step::Slow(chance.below(60));
     }
     if is_next(faults.clock) {
         return Step::Jump(jump(chance));
@@ -255,7 +274,8 @@ fn draw(chance: &mut Chance, faults: &Faults) -> Step {
     match chance.below(100) {
         0..15 => Step::Ask(chance.draw()),
         15..35 => Step::Take(part),
-        35..55 => Step::Turn(part),
+        35..52 => Step::Turn(part),
+        52..55 => Step::Slice(part),
         55..62 => Step::Hand(part),
         62..70 => Step::Begin(chance.below(64), fate(chance)),
         70..78 => Step::Answer(chance.below(64)),

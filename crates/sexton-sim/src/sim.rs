@@ -20,8 +20,8 @@ use sexton::mailbox::{Input, Refused};
 use sexton::runner::{Runner, Slice};
 use sexton::sweep::{self, Pass, Sweep, Sweeper};
 use sexton::{
-    ActorId, Answer, EffectId, Engine, Error, ErrorKind, Failure, Owed, Store, Switch, Timestamp,
-    Turned, query,
+    ActorId, ActorRef, Answer, EffectId, Engine, Error, ErrorKind, Failure, Owed, Store, Switch,
+    Timestamp, Turned, What, query,
 };
 use tokio::sync::oneshot;
 
@@ -55,8 +55,10 @@ pub(crate) struct Sim<'a> {
     scenario: &'a mut dyn Scenario,
     store: Arc<Doubtful>,
     parts: Vec<Part>,
-    ghost: Option<Runner>,
+    ghosts: Vec<Runner>,
     is_flush_wanted: bool,
+    /// The steps that pass before a flush can end.
+    slow_for: u64,
     /// Effects that were handed out and not answered yet.
     begun: BTreeSet<EffectId>,
     /// Effects that nobody has begun to perform.
@@ -82,8 +84,9 @@ impl<'a> Sim<'a> {
             scenario,
             store: Arc::new(Doubtful::new()),
             parts: Vec::new(),
-            ghost: None,
+            ghosts: Vec::new(),
             is_flush_wanted: false,
+            slow_for: 0,
             begun: BTreeSet::new(),
             handed: Vec::new(),
             now: Timestamp::ZERO,
@@ -151,7 +154,11 @@ impl<'a> Sim<'a> {
     /// Does a step; `false` if there was nothing to do.
     pub(crate) fn step(&mut self, step: &Step) -> Result<bool, Broken> {
         match self.try_step(step) {
-            Ok(is_done) => Ok(is_done),
+            Ok(is_done) => {
+                let is_slow = is_done && !matches!(step, Step::Slow(_));
+                self.slow_for = self.slow_for.saturating_sub(u64::from(is_slow));
+                Ok(is_done)
+            }
             Err(Trouble::Broken(broken)) => Err(broken),
             Err(Trouble::Ended(error)) => {
                 self.tell(&format!("the process ends: {error}"));
@@ -177,7 +184,15 @@ impl<'a> Sim<'a> {
             }
             Step::Begin(n, fate) => Ok(self.begin(*n, *fate)),
             Step::Answer(n) => self.answer(*n),
+            Step::Slice(part) => {
+                self.work(self.index(*part), Slice { inputs: 0, steps: 8, effects: 8 })
+            }
+            Step::Flush if self.slow_for > 0 => Ok(false),
             Step::Flush => self.flush(),
+            Step::Slow(steps) => {
+                self.slow_for = *steps;
+                Ok(true)
+            }
             Step::FailFlush(_) => {
                 if self.store.pending() == 0 {
                     return Ok(false);
@@ -196,7 +211,7 @@ impl<'a> Sim<'a> {
             }
             Step::Ghost => self.haunt(),
             Step::Pass(n) => self.pass(*n),
-            Step::FailPass(n) => self.fail_pass(*n),
+            Step::FailPass(n, after) => self.fail_pass(*n, *after),
             Step::Wait => Ok(self.wait(None)),
             Step::Jump(ms) => {
                 let at = self.now.as_millis().saturating_add(*ms).clamp(0, CLOCK_MAX);
@@ -331,10 +346,15 @@ impl<'a> Sim<'a> {
         }
         for event in &turned.events {
             self.tell(&format!("{:?}", event.what));
+            if let What::Abandoned { number, .. } = event.what {
+                let actor = ActorRef { id: event.actor.clone(), incarnation: event.incarnation };
+                // Nobody waits for it any more: the next may begin.
+                self.begun.remove(&EffectId { actor, number });
+            }
         }
         let settles = match &origin.answered {
             Some((id, Answer::Done(_) | Answer::Permanent(_))) => Settles::Effect(id),
-            Some(_) | None if origin.gives_up => Settles::Any,
+            Some(_) | None if origin.gives_up => Settles::Told(&turned.events),
             Some(_) | None => Settles::Nothing,
         };
         self.watch.take(turned, self.now, settles)?;
@@ -387,10 +407,10 @@ impl<'a> Sim<'a> {
         self.handed.clear();
         self.is_flush_wanted = false;
         let n_parts = self.count();
-        let mut parts = std::mem::take(&mut self.parts).into_iter();
-        self.ghost = parts.next().and_then(Part::into_runner);
-        // The others end here, and with them whoever waited for their answers.
-        parts.for_each(drop);
+        let parts = std::mem::take(&mut self.parts);
+        // Its mailboxes end here, and with them whoever waited for an answer.
+        self.ghosts = parts.into_iter().filter_map(Part::into_runner).collect();
+        self.slow_for = 0;
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.open(n_parts)?;
         self.look().map_err(Trouble::Broken)
@@ -398,19 +418,24 @@ impl<'a> Sim<'a> {
 
     /// A process that was taken for dead writes: checks G3.
     fn haunt(&mut self) -> Result<bool, Trouble> {
-        let Some(mut ghost) = self.ghost.take() else { return Ok(false) };
-        let Some(engine) = ghost.engine() else { return Ok(false) };
-        // It had its chance: there is no second.
-        let Ok(Some(turned)) = engine.next(self.now, &*self.store) else { return Ok(true) };
-        let (Some(batch), Some((id, _))) = (turned.batch, turned.label) else { return Ok(true) };
-        match self.store.submit(batch) {
-            Err(error) if error.kind() == ErrorKind::Closed => Ok(true),
-            Err(error) => Err(error.into()),
-            Ok(_) => {
-                let why = "a process that lost the store has written to it".to_owned();
-                Err(Broken { promise: "G3", id, why }.into())
-            }
+        while let Some(ghost) = self.ghosts.last_mut() {
+            let next = ghost.engine().and_then(|it| it.next(self.now, &*self.store).ok().flatten());
+            let Some(Turned { batch: Some(batch), label: Some((id, _)), .. }) = next else {
+                self.ghosts.pop();
+                continue;
+            };
+            // It had its chance: there is no second.
+            self.ghosts.pop();
+            return match self.store.submit(batch) {
+                Err(error) if error.kind() == ErrorKind::Closed => Ok(true),
+                Err(error) => Err(error.into()),
+                Ok(_) => {
+                    let why = "a process that lost the store has written to it".to_owned();
+                    Err(Broken { promise: "G3", id, why }.into())
+                }
+            };
         }
+        Ok(false)
     }
 
     fn pass(&mut self, n: u64) -> Result<bool, Trouble> {
@@ -443,8 +468,8 @@ impl<'a> Sim<'a> {
     }
 
     /// A sweep that cannot read asks nobody: checks G12.
-    fn fail_pass(&mut self, n: u64) -> Result<bool, Trouble> {
-        self.store.fail_reads_after(n % 6);
+    fn fail_pass(&mut self, n: u64, after: u64) -> Result<bool, Trouble> {
+        self.store.fail_reads_after(after % 6);
         let result = self.pass(n);
         let has_failed = self.store.has_failed();
         self.store.mend_reads();
@@ -472,13 +497,10 @@ impl<'a> Sim<'a> {
         }
     }
 
-    /// The process ends in order; the next version goes on.
+    /// The process ends in order; the next version goes on, or the last again.
     fn upgrade(&mut self) -> Result<bool, Trouble> {
-        if self.version >= self.scenario.versions() {
-            return Ok(false);
-        }
         self.drain()?;
-        self.version += 1;
+        self.version = self.scenario.versions().min(self.version + 1);
         // Checks G2: after it ended in order nothing can be lost.
         self.crash(0)?;
         Ok(true)

@@ -22,8 +22,12 @@ pub enum Step {
     Begin(u64, Fate),
     /// One of the answers that are under way arrives in its mailbox.
     Answer(u64),
+    /// An engine works for as long as a host lets it at once: several turns, then effects.
+    Slice(u16),
     /// All that was submitted is made durable.
     Flush,
+    /// The store is slow: no flush ends within so many steps.
+    Slow(u64),
     /// The flush fails: nobody knows what the disk holds. The process ends, so many of the
     /// batches since the last flush survive.
     FailFlush(u64),
@@ -31,12 +35,13 @@ pub enum Step {
     Crash(u64),
     /// The store cannot be read once, in the middle of an engine's next thing; the process ends.
     FailRead(u16, u64),
-    /// A process that was taken for dead goes on for one turn, and tries to write it.
+    /// A process that was taken for dead goes on for one turn, and tries to write it; all of its
+    /// engines in turn, until one has something to write.
     Ghost,
     /// The sweep with this number passes, if it is time.
     Pass(u64),
-    /// A sweep's look at the store fails on its way.
-    FailPass(u64),
+    /// A sweep's look at the store fails on its way, after so many reads.
+    FailPass(u64, u64),
     /// Nothing happens until something is due.
     Wait,
     /// The clock goes on, or back, by so many milliseconds.
@@ -45,7 +50,7 @@ pub enum Step {
     Evict,
     /// A switch is turned.
     Switch(Lever),
-    /// The process ends in order, and the next version of the program goes on.
+    /// The process ends in order, and the next version of the program goes on, or the last again.
     Upgrade,
 }
 
@@ -89,11 +94,13 @@ impl Step {
             | Self::Turn(_)
             | Self::Hand(_)
             | Self::Begin(..)
+            | Self::Slice(_)
             | Self::Answer(_)
             | Self::Flush
+            | Self::Slow(_)
             | Self::Ghost
             | Self::Pass(_)
-            | Self::FailPass(_)
+            | Self::FailPass(..)
             | Self::Wait
             | Self::Jump(_)
             | Self::Evict
@@ -129,6 +136,7 @@ impl fmt::Display for Step {
             Self::Turn(part) => write!(f, "turn {part}"),
             Self::Take(part) => write!(f, "take {part}"),
             Self::Hand(part) => write!(f, "hand {part}"),
+            Self::Slice(part) => write!(f, "slice {part}"),
             Self::Begin(n, Fate::Late(ms)) => write!(f, "begin {n} late {ms}"),
             Self::Begin(n, fate) => {
                 let name = Fate::PLAIN.iter().find(|(it, _)| it == fate).map_or("done", |it| it.1);
@@ -136,12 +144,13 @@ impl fmt::Display for Step {
             }
             Self::Answer(n) => write!(f, "answer {n}"),
             Self::Flush => f.write_str("flush"),
+            Self::Slow(steps) => write!(f, "slow {steps}"),
             Self::FailFlush(kept) => write!(f, "fail-flush {kept}"),
             Self::Crash(kept) => write!(f, "crash {kept}"),
             Self::FailRead(part, after) => write!(f, "fail-read {part} {after}"),
             Self::Ghost => f.write_str("ghost"),
             Self::Pass(n) => write!(f, "pass {n}"),
-            Self::FailPass(n) => write!(f, "fail-pass {n}"),
+            Self::FailPass(n, after) => write!(f, "fail-pass {n} {after}"),
             Self::Wait => f.write_str("wait"),
             Self::Jump(ms) => write!(f, "jump {ms}"),
             Self::Evict => f.write_str("evict"),
@@ -174,6 +183,7 @@ fn read(words: &[&str]) -> Option<Step> {
         ["turn", part] => Step::Turn(part.parse().ok()?),
         ["take", part] => Step::Take(part.parse().ok()?),
         ["hand", part] => Step::Hand(part.parse().ok()?),
+        ["slice", part] => Step::Slice(part.parse().ok()?),
         ["begin", n, "late", ms] => Step::Begin(n.parse().ok()?, Fate::Late(ms.parse().ok()?)),
         ["begin", n, fate] => {
             let fate = Fate::PLAIN.iter().find(|(_, name)| name == fate)?.0;
@@ -181,12 +191,13 @@ fn read(words: &[&str]) -> Option<Step> {
         }
         ["answer", n] => Step::Answer(n.parse().ok()?),
         ["flush"] => Step::Flush,
+        ["slow", steps] => Step::Slow(steps.parse().ok()?),
         ["fail-flush", kept] => Step::FailFlush(kept.parse().ok()?),
         ["crash", kept] => Step::Crash(kept.parse().ok()?),
         ["fail-read", part, after] => Step::FailRead(part.parse().ok()?, after.parse().ok()?),
         ["ghost"] => Step::Ghost,
         ["pass", n] => Step::Pass(n.parse().ok()?),
-        ["fail-pass", n] => Step::FailPass(n.parse().ok()?),
+        ["fail-pass", n, after] => Step::FailPass(n.parse().ok()?, after.parse().ok()?),
         ["wait"] => Step::Wait,
         ["jump", ms] => Step::Jump(ms.parse().ok()?),
         ["evict"] => Step::Evict,
@@ -207,15 +218,17 @@ mod tests {
             Step::Turn(2),
             Step::Take(0),
             Step::Hand(1),
+            Step::Slice(1),
             Step::Begin(1, Fate::Late(70)),
             Step::Answer(3),
             Step::Flush,
+            Step::Slow(30),
             Step::FailFlush(9),
             Step::Crash(0),
             Step::FailRead(1, 7),
             Step::Ghost,
             Step::Pass(4),
-            Step::FailPass(4),
+            Step::FailPass(4, 2),
             Step::Wait,
             Step::Jump(-5),
             Step::Evict,

@@ -51,8 +51,8 @@ pub(crate) enum Settles<'a> {
     Nothing,
     /// This effect was answered for good.
     Effect(&'a EffectId),
-    /// An operator gave up a debt of the turn's actor.
-    Any,
+    /// An operator gave up a debt of the turn's actor, which these events must tell.
+    Told(&'a [Event]),
 }
 
 fn broken(promise: &'static str, id: &ActorId, why: impl Into<String>) -> Broken {
@@ -147,7 +147,9 @@ impl Watch {
             Parsed::Actor(id) => self.no_one_comes_back(id, value),
             Parsed::Debt(id, number) if value.is_none() => {
                 let is_settled = match settles {
-                    Settles::Any => true,
+                    Settles::Told(events) => events.iter().any(|event| {
+                        matches!(&event.what, What::Abandoned { number: it, .. } if it == number)
+                    }),
                     Settles::Nothing => false,
                     Settles::Effect(effect) => effect.actor.id == *id && effect.number == *number,
                 };

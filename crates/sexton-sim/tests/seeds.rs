@@ -31,7 +31,7 @@ fn what_can_happen_does() {
             *done.entry(kind).or_default() += 1;
         }
     }
-    let all = "ask take turn hand done lost transient permanent twice late answer flush fail-flush \
+    let all = "ask take turn hand slice slow done lost transient permanent twice late answer flush fail-flush \
                crash fail-read ghost wait jump evict switch upgrade";
     for kind in all.split_whitespace() {
         assert!(done.get(kind).is_some_and(|n| *n >= 5), "{kind} in {done:?}");
@@ -112,4 +112,11 @@ fn a_check_that_tried_nothing_says_so() {
     let nobody = sexton_sim::check::<Bad>(|| sexton::Kinds::new().with::<Bad>(), || ()).names(&[]);
     let found = nobody.run(3).expect_err("there is nobody");
     assert!(found.to_string().contains("no `bad` was ever alive"), "{found}");
+}
+
+#[test]
+fn a_check_of_a_name_that_is_none_says_so() {
+    let check = sexton_sim::check::<Bad>(|| sexton::Kinds::new().with::<Bad>(), || ());
+    let found = check.names(&["a", ""]).run(3).expect_err("a name has a letter");
+    assert!(found.to_string().contains("name"), "{found}");
 }

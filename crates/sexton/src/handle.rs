@@ -290,6 +290,9 @@ impl<A> Handle<A> {
 
     /// Gives up a debt for good, by its number and with a reason: an event of its own.
     ///
+    /// If it is being performed, that is not stopped: its answer is not waited for, and the next
+    /// effect of the actor may begin beside it.
+    ///
     /// # Errors
     ///
     /// As [`retry`](Self::retry).

@@ -116,6 +116,18 @@ impl List {
         text.parse().map_err(|(line, why)| ListError::Line { path: path.to_owned(), line, why })
     }
 
+    /// Whether a file could be written there, so that nobody hears after an hour that it cannot.
+    pub(super) fn check_place(path: &Path) -> Result<(), ListError> {
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let error = match fs::metadata(parent.unwrap_or(Path::new("."))) {
+            Ok(_) if path.is_dir() => io::ErrorKind::IsADirectory.into(),
+            Ok(it) if !it.is_dir() => io::ErrorKind::NotADirectory.into(),
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        Err(ListError::File { path: path.to_owned(), source: error })
+    }
+
     /// Writes a file, with what it shows in its first line.
     pub(super) fn write(&self, path: &Path, shows: &str) -> Result<(), ListError> {
         fs::write(path, format!("# {shows}\n{self}"))

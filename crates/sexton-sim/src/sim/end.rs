@@ -142,6 +142,7 @@ impl Sim<'_> {
 
     /// The time of trouble is over: all comes to its end, or a promise is broken.
     pub(crate) fn heal(&mut self) -> Result<(), Broken> {
+        self.slow_for = 0;
         for part in &mut self.parts {
             // Nobody waits to hear that it is done.
             part.push(Input::Alarms(Switch::On, oneshot::channel().0));
