@@ -1,6 +1,6 @@
 //! What can be asked of the command `sexton`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +39,11 @@ pub enum Command {
     ///
     /// Exit status: 0 if every promise was kept, 1 if not, 2 for bad usage.
     Sim(SimArgs),
+    /// Measure how fast it is on this machine, each case beside a baseline of the same run: the least
+    /// that must be done for it without Sexton. Takes some minutes; nothing else should run.
+    ///
+    /// Exit status: 0 also if a target is missed, 2 for bad usage or if a case cannot be measured.
+    Bench(BenchArgs),
     /// Write a small event list with every kind of event in it.
     Generate(GenerateArgs),
 }
@@ -181,6 +186,37 @@ pub struct SimArgs {
     /// Print the verdict as JSON, for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The options of `sexton bench`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct BenchArgs {
+    /// Only cases with one of these in their names.
+    #[arg(value_name = "CASE")]
+    pub only: Vec<String>,
+    /// Name the cases, and measure none.
+    #[arg(long)]
+    pub list: bool,
+    /// How often each case is measured; its figures are medians.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub runs: NonZeroU32,
+    /// A quick look: sizes are a twentieth of a full run's.
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure on the disk of this directory; without it, in the system's directory for temporary
+    /// files, which may be memory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Write all that was measured as JSON to this file, or to the standard output if it is `-`.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Hold each case against that of an earlier run, as `--json` wrote it.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Write the table into `performance.md` of this directory, and its picture beside it.
+    #[arg(long, value_name = "DIR")]
+    pub docs: Option<PathBuf>,
 }
 
 /// So many minutes, of which there must be some and not for ever.

@@ -12,6 +12,7 @@ pub mod replay;
 pub mod check;
 pub mod inspect;
 pub mod sim;
+pub mod bench;
 pub mod generate;
 pub mod series;
 pub mod report;

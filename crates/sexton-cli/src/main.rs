@@ -9,12 +9,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sexton::clock::{Clock, WallClock};
-use sexton_cli::args::{Args, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs, SimArgs};
+use sexton_cli::args::{
+    Args, BenchArgs, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs, SimArgs,
+};
 use sexton_cli::chain;
 use sexton_cli::replay::{self, Outcome};
 use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};
-use sexton_cli::{check, inspect, sim};
+use sexton_cli::{bench, check, inspect, sim};
 
 /// The exit status for a leak, a resurrection or a broken promise.
 const NOT_CLEAN: u8 = 1;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check(&args),
         Command::Inspect(args) => inspect(&args),
         Command::Sim(args) => simulate(&args),
+        Command::Bench(args) => bench(&args),
         Command::Generate(args) => generate(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -142,6 +145,20 @@ fn simulate(args: &SimArgs) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Measures, and tells case by case.
+fn bench(args: &BenchArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let (clock, mut out) = (WallClock, io::stdout().lock());
+    let began = clock.now();
+    let seconds = || clock.now().since(began).as_secs_f64();
+    match bench::run(args, seconds, &mut out) {
+        // Whoever reads it has seen enough.
+        Err(bench::RunError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
+        done => Ok(done.map(|()| ExitCode::SUCCESS)?),
     }
 }
 

@@ -122,7 +122,11 @@ impl Place {
         let asked = Args::try_parse_from(line).expect("a question").command;
         let args = match asked {
             Asked::Inspect(args) => Some(args),
-            Asked::Replay(_) | Asked::Check(_) | Asked::Sim(_) | Asked::Generate(_) => None,
+            Asked::Replay(_)
+            | Asked::Check(_)
+            | Asked::Sim(_)
+            | Asked::Bench(_)
+            | Asked::Generate(_) => None,
         };
         let args = args.expect("a question");
         let mut out = Vec::new();

@@ -98,16 +98,18 @@ impl Clock for SetClock {
     }
 }
 
-/// Measures a stretch of time.
+/// Measures a stretch of time by a clock that nobody sets: for figures, never for decisions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    pub(crate) fn start() -> Self {
+    /// Begins now.
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(crate) fn elapsed(self) -> Duration {
+    /// The time since it began.
+    pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -1,0 +1,101 @@
+//! Alarms: many at one instant, and many pending.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sexton::Timestamp;
+use sexton::clock::{Clock, SetClock, Stopwatch, WallClock};
+
+use crate::actors::{Lateness, RingAt, handles, host, limits, populate};
+use crate::case::{Case, Figure, Pair, Target, Unit};
+use crate::load::{all, block_on, pause, rate, real, until};
+use crate::{BenchError, Place, bare, increments};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "alarms-at-once",
+        what: "100,000 alarms due at one instant, each with a durable change",
+        baseline: "durable increments of as many actors, 1,024 callers",
+        unit: Unit::PerSecond,
+        target: Some(Target::Least(0.5)),
+        run: at_once,
+    },
+    Case {
+        name: "alarms-pending",
+        what: "1,000,000 alarms pending, 1,000 a second due: the 99th percentile of how late they ring",
+        baseline: "one append and `fdatasync` of the bare log",
+        unit: Unit::Milliseconds,
+        target: None,
+        run: pending,
+    },
+];
+
+fn at_once(place: &Place) -> Result<Pair, BenchError> {
+    let n = place.size(100_000);
+    let store = place.store("store")?;
+    let (began, due) = (Timestamp::from_millis(1_000), Timestamp::from_millis(600_000));
+    let clock = Arc::new(SetClock::at(began));
+    let (ours, increments) = block_on(async {
+        let host = host(store, limits(n), Arc::<SetClock>::clone(&clock)).await?;
+        populate(&host, n, move |_| Some(due)).await?;
+        let before = host.figures().await?.commits;
+        let watch = Stopwatch::start();
+        clock.set(due);
+        until("alarms", n, async || Ok(host.figures().await?.commits - before)).await?;
+        let ours = rate(n, watch.elapsed());
+        let (increments, _) = increments::rate(&host, n, 1_024).await?;
+        host.close().await?;
+        Ok((ours, increments))
+    })?;
+    let mut tree: BTreeSet<(u64, u64)> = (0..n).map(|number| (7, number)).collect();
+    let watch = Stopwatch::start();
+    while tree.pop_first().is_some() {}
+    let also = vec![Figure::new("popping a BTreeSet", rate(n, watch.elapsed()))];
+    Ok(Pair { ours, baseline: increments, also })
+}
+
+/// Alarms a second, and for how long.
+const RATE: u64 = 1_000;
+const RINGING: Duration = Duration::from_secs(10);
+
+fn pending(place: &Place) -> Result<Pair, BenchError> {
+    let n = place.size(1_000_000);
+    let store = place.store("store")?;
+    let mut late = block_on(async {
+        let host = host(store, limits(n), Arc::new(WallClock)).await?;
+        let n_due = RATE * RINGING.as_secs();
+        let far = WallClock.now() + Duration::from_secs(30 * 86_400);
+        populate(&host, n, move |number| Some(far + Duration::from_millis(number))).await?;
+        let subjects = handles(&host, n)?;
+        let from = WallClock.now() + Duration::from_secs(2);
+        let due = subjects.iter().step_by(subjects.len().div_ceil(10_000)).cycle();
+        let due: Arc<[_]> = due.take(usize::try_from(n_due).unwrap_or(0)).cloned().collect();
+        let asked = Arc::clone(&due);
+        all(256, n_due, move |number| {
+            let subject = asked[usize::try_from(number).unwrap_or(0)].clone();
+            async move {
+                subject.call(RingAt(from + Duration::from_millis(number * 1_000 / RATE))).await?;
+                Ok(())
+            }
+        })
+        .await?;
+        let over = from + RINGING + Duration::from_secs(1);
+        pause(over.since(WallClock.now())).await;
+        let mut late = Vec::new();
+        for subject in due.iter() {
+            late.extend(subject.call(Lateness).await?);
+        }
+        host.close().await?;
+        Ok(late)
+    })?;
+    late.sort_unstable();
+    let at = |share: usize| real(late.get(late.len() * share / 1_000).copied().unwrap_or(0));
+    let also = vec![
+        Figure::new("the median", at(500)),
+        Figure::new("the latest", at(999)),
+        Figure::new("alarms that rang", real(u64::try_from(late.len()).unwrap_or(0))),
+    ];
+    let flush = 1_000.0 / bare::log(place, (1, 1), increments::bytes()?)?;
+    Ok(Pair { ours: at(990), baseline: flush, also })
+}

@@ -1,0 +1,64 @@
+//! Calls that change nothing: what a runtime costs when there is nothing to keep.
+
+use std::sync::Arc;
+
+use sexton::clock::WallClock;
+
+use crate::actors::{Add, handles, host, limits, populate};
+use crate::bare::{self, Threads};
+use crate::case::{Case, Figure, LOAD, Pair, Target, Unit};
+use crate::load::{block_on, closed_loop, index};
+use crate::{BenchError, Place};
+
+const BASELINE: &str = "`Addr::send` to bare actix actors in threads of their own";
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "call-1-1",
+        what: "call without change, one actor, one caller",
+        baseline: BASELINE,
+        unit: Unit::PerSecond,
+        target: None,
+        run: |place| calls(place, 1, 1),
+    },
+    Case {
+        name: "call-1-256",
+        what: "call without change, one actor, 256 callers",
+        baseline: BASELINE,
+        unit: Unit::PerSecond,
+        target: Some(Target::Least(1.0)),
+        run: |place| calls(place, 1, 256),
+    },
+    Case {
+        name: "call-10k-64",
+        what: "call without change, 10,000 actors, 64 callers",
+        baseline: BASELINE,
+        unit: Unit::PerSecond,
+        target: Some(Target::Least(1.5)),
+        run: |place| calls(place, 10_000, 64),
+    },
+];
+
+fn calls(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchError> {
+    let actors = if actors > 1 { place.size(actors) } else { 1 };
+    let store = place.store("store")?;
+    let ours = block_on(async {
+        let host = host(store, limits(actors), Arc::new(WallClock)).await?;
+        populate(&host, actors, |_| None).await?;
+        let subjects: Arc<[_]> = handles(&host, actors)?.into();
+        let rate = closed_loop(callers, LOAD, move |caller, nth| {
+            let subject = subjects[index(caller << 32 | nth, subjects.len())].clone();
+            async move {
+                subject.call(Add(0)).await?;
+                Ok(())
+            }
+        })
+        .await?;
+        host.close().await?;
+        Ok(rate)
+    })?;
+    let baseline = bare::actix(actors, callers, Threads::Own)?;
+    let near = bare::actix(actors, callers, Threads::Callers)?;
+    let also = vec![Figure::new("bare actors in the callers' own thread", near)];
+    Ok(Pair { ours, baseline, also })
+}

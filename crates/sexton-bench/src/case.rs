@@ -1,0 +1,233 @@
+//! A case: what is measured, beside which baseline, and how good the ratio has to be.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+use crate::{BenchError, alarms, calls, ending, increments, memory, sends, stored};
+
+/// What a figure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// More is better.
+    PerSecond,
+    /// Fewer are better.
+    Milliseconds,
+    /// Fewer are better.
+    Bytes,
+}
+
+impl Unit {
+    /// As a column says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PerSecond => "/s",
+            Self::Milliseconds => "ms",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// How good a case has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Ours is at least so many times the baseline.
+    Least(f64),
+    /// Ours is at most so many times the baseline.
+    Most(f64),
+    /// Ours is at most so much more than the baseline.
+    MostAbove(f64),
+}
+
+impl Target {
+    /// Whether these figures reach it.
+    pub fn is_reached(self, ours: f64, baseline: f64) -> bool {
+        match self {
+            Self::Least(ratio) => ours >= ratio * baseline,
+            Self::Most(ratio) => ours <= ratio * baseline,
+            Self::MostAbove(more) => ours - baseline <= more,
+        }
+    }
+}
+
+/// A further figure of a run: of what, and how much.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Of what.
+    pub name: String,
+    /// How much.
+    pub value: f64,
+}
+
+impl Figure {
+    pub(crate) fn new(name: &str, value: f64) -> Self {
+        Self { name: name.to_owned(), value }
+    }
+}
+
+/// What one run of a case measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Sexton.
+    pub ours: f64,
+    /// What it is held against.
+    pub baseline: f64,
+    /// What else was seen.
+    pub also: Vec<Figure>,
+}
+
+/// Something that is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// By which it is chosen.
+    pub name: &'static str,
+    /// What is done.
+    pub what: &'static str,
+    /// What it is held against.
+    pub baseline: &'static str,
+    /// What the figures are of.
+    pub unit: Unit,
+    /// How good it has to be, if that was decided.
+    pub target: Option<Target>,
+    /// Measures it once.
+    pub run: fn(&Place) -> Result<Pair, BenchError>,
+}
+
+/// A case with what its runs measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The case.
+    pub name: String,
+    /// What was done.
+    pub what: String,
+    /// What it was held against.
+    pub baseline: String,
+    /// What the figures are of.
+    pub unit: Unit,
+    /// How good it had to be.
+    pub target: Option<Target>,
+    /// The median of our figures.
+    pub ours: f64,
+    /// The median of the baseline's figures.
+    pub held_against: f64,
+    /// The median of the runs' own ratios: ours by the baseline's.
+    pub ratio: f64,
+    /// Every run.
+    pub runs: Vec<Pair>,
+}
+
+impl Measured {
+    fn new(case: &Case, runs: Vec<Pair>) -> Self {
+        let of = |get: fn(&Pair) -> f64| median(runs.iter().map(get).collect());
+        Self {
+            name: case.name.to_owned(),
+            what: case.what.to_owned(),
+            baseline: case.baseline.to_owned(),
+            unit: case.unit,
+            target: case.target,
+            ours: of(|pair| pair.ours),
+            held_against: of(|pair| pair.baseline),
+            ratio: of(|pair| pair.ours / pair.baseline.max(f64::MIN_POSITIVE)),
+            runs,
+        }
+    }
+
+    /// Whether it is as good as it has to be; `None` if nobody said how good.
+    pub fn is_reached(&self) -> Option<bool> {
+        self.target.map(|target| match target {
+            Target::Least(wanted) => self.ratio >= wanted,
+            Target::Most(wanted) => self.ratio <= wanted,
+            Target::MostAbove(_) => target.is_reached(self.ours, self.held_against),
+        })
+    }
+
+    /// The medians of what else was seen, in the order of the first run.
+    pub fn also(&self) -> Vec<Figure> {
+        let first = self.runs.first().map(|pair| pair.also.as_slice()).unwrap_or_default();
+        let all = |name: &str| {
+            let of = self.runs.iter().flat_map(|pair| &pair.also);
+            of.filter(|it| it.name == name).map(|it| it.value).collect()
+        };
+        first.iter().map(|it| Figure::new(&it.name, median(all(&it.name)))).collect()
+    }
+}
+
+/// The middle one; of an even number the mean of the two.
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    let middle = of.len() / 2;
+    match (of.get(middle.wrapping_sub(1)), of.get(middle)) {
+        (Some(low), Some(high)) if of.len().is_multiple_of(2) => low.midpoint(*high),
+        (_, Some(middle)) => *middle,
+        (_, None) => f64::NAN,
+    }
+}
+
+/// Measures a case so many times.
+///
+/// # Errors
+///
+/// [`BenchError`]: what kept it from being measured.
+pub fn measure(
+    case: &Case,
+    place: &Place,
+    runs: u32,
+    mut done: impl FnMut(u32),
+) -> Result<Measured, BenchError> {
+    let mut pairs = Vec::new();
+    for run in 1..=runs.max(1) {
+        pairs.push((case.run)(&place.fresh()?)?);
+        done(run);
+    }
+    Ok(Measured::new(case, pairs))
+}
+
+/// How long a closed loop of callers runs. Chosen: some hundred flushes at least.
+pub(crate) const LOAD: Duration = Duration::from_millis(1_500);
+
+/// All cases, in the order of the page about performance.
+pub fn cases() -> Vec<Case> {
+    [
+        calls::CASES,
+        increments::CASES,
+        sends::CASES,
+        alarms::CASES,
+        stored::CASES,
+        ending::CASES,
+        memory::CASES,
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn a_target_says_whether_it_is_reached() {
+        assert!(Target::Least(0.5).is_reached(5.0, 10.0));
+        assert!(!Target::Least(0.5).is_reached(4.9, 10.0));
+        assert!(Target::Most(3.0).is_reached(29.0, 10.0));
+        assert!(!Target::MostAbove(400.0).is_reached(700.0, 200.0));
+    }
+
+    #[test]
+    fn names_are_of_one_case_each() {
+        let mut names: Vec<&str> = cases().iter().map(|case| case.name).collect();
+        names.sort_unstable();
+        let n = names.len();
+        names.dedup();
+        assert_eq!(names.len(), n);
+        assert!(n >= 15, "{n}");
+    }
+}

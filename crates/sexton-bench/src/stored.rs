@@ -1,0 +1,122 @@
+//! Stores that are full already: opening them, waking who sleeps there, and whether size costs.
+
+use std::sync::Arc;
+
+use sexton::clock::{Stopwatch, WallClock};
+use sexton::{Store, key};
+
+use crate::actors::{Add, handles, host, limits, populate};
+use crate::case::{Case, Figure, Pair, Target, Unit};
+use crate::load::{all, block_on, milliseconds, mixed, rate};
+use crate::{BenchError, Place, bare, increments};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "activation",
+        what: "activation: first call to dormant actors after opening, 1,000,000 stored, 256 callers",
+        baseline: "point reads of the same records of the store",
+        unit: Unit::PerSecond,
+        target: Some(Target::Least(0.3)),
+        run: activation,
+    },
+    Case {
+        name: "opening-1m",
+        what: "opening a store of 1,000,000 actors until its host answers",
+        baseline: "opening the bare database",
+        unit: Unit::Milliseconds,
+        target: Some(Target::Most(3.0)),
+        run: |place| opening(place, 1_000_000),
+    },
+    Case {
+        name: "growth-inc",
+        what: "durable increments among 1,000,000 stored actors, 256 callers",
+        baseline: "the same among 10,000",
+        unit: Unit::PerSecond,
+        target: Some(Target::Least(0.67)),
+        run: |place| growth(place, 1_000_000),
+    },
+];
+
+/// Makes a store of so many actors, and closes it.
+fn make(place: &Place, n: u64) -> Result<(), BenchError> {
+    let store = place.store("store")?;
+    block_on(async {
+        let host = host(store, limits(1), Arc::new(WallClock)).await?;
+        populate(&host, n, |_| None).await?;
+        Ok(host.close().await?)
+    })
+}
+
+fn activation(place: &Place) -> Result<Pair, BenchError> {
+    let n = place.size(1_000_000);
+    make(place, n)?;
+    let reads = place.size(200_000);
+    let store = place.store("store")?;
+    // Others than those that are called, so that neither warms the pages of the other.
+    let watch = Stopwatch::start();
+    for number in 0..reads {
+        let id = crate::actors::subject(mixed(number + n) % n);
+        store.get(&key::actor(&id))?;
+    }
+    let baseline = rate(reads, watch.elapsed());
+    drop(store);
+    let store = place.store("store")?;
+    let ours = block_on(async {
+        let host = host(store, limits(n), Arc::new(WallClock)).await?;
+        let subjects: Arc<[_]> = handles(&host, n)?.into();
+        let took = all(256, reads, move |number| {
+            let place = usize::try_from(mixed(number) % n).unwrap_or(0);
+            let subject = subjects[place].clone();
+            async move {
+                subject.call(Add(0)).await?;
+                Ok(())
+            }
+        })
+        .await?;
+        host.close().await?;
+        Ok(rate(reads, took))
+    })?;
+    Ok(Pair { ours, baseline, also: Vec::new() })
+}
+
+fn opening(place: &Place, full: u64) -> Result<Pair, BenchError> {
+    let n = place.size(full);
+    make(place, n)?;
+    let baseline = bare::open_database(&place.path("store").join("index.redb"))?;
+    let watch = Stopwatch::start();
+    let store = place.store("store")?;
+    let of_store = milliseconds(watch.elapsed());
+    let ours = block_on(async {
+        let host = host(store, limits(1), Arc::new(WallClock)).await?;
+        host.figures().await?;
+        let took = milliseconds(watch.elapsed());
+        // As a crash would: the journal is read at the next opening.
+        increments::rate(&host, n, 256).await?;
+        Ok(took)
+    })?;
+    let watch = Stopwatch::start();
+    let store = place.store("store")?;
+    let after_crash = milliseconds(watch.elapsed());
+    drop(store);
+    let also = vec![
+        Figure::new("of which the store", of_store),
+        Figure::new("the store after a crash under load", after_crash),
+    ];
+    Ok(Pair { ours, baseline, also })
+}
+
+fn growth(place: &Place, full: u64) -> Result<Pair, BenchError> {
+    let rate = |n: u64, name: &str| {
+        let store = place.store(name)?;
+        block_on(async {
+            let host = host(store, limits(1), Arc::new(WallClock)).await?;
+            populate(&host, n, |_| None).await?;
+            let rate = increments::rate(&host, n.min(1_000_000), 256).await?;
+            host.close().await?;
+            Ok(rate.0)
+        })
+    };
+    let baseline = rate(place.size(10_000), "small")?;
+    let ours = rate(place.size(full), "large")?;
+    Ok(Pair { ours, baseline, also: Vec::new() })
+}
