@@ -13,8 +13,8 @@ use sexton::{
 use crate::BenchError;
 use crate::load::{self, per_task};
 
-/// What a state holds beside its numbers. Chosen: a state of 200 bytes, as a node's is.
-const NOTE: [u8; 168] = [7; 168];
+/// The text of a state beside its numbers. Chosen: a state of 200 bytes, as a node's is.
+const NOTE_BYTES: usize = 168;
 
 sexton::lifecycle! {
     /// What a subject can be.
@@ -30,7 +30,7 @@ pub(crate) struct Subject {
     count: u64,
     rings_at: Option<Timestamp>,
     late_ms: Option<u64>,
-    note: Vec<u8>,
+    note: String,
 }
 
 /// Count so many more; reads if that is none.
@@ -120,7 +120,7 @@ impl Actor for Subject {
     type Answer = ();
 
     fn create(init: Option<Timestamp>, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        Ok(Self { count: 0, rings_at: init, late_ms: None, note: NOTE.to_vec() })
+        Ok(Self { count: 0, rings_at: init, late_ms: None, note: "n".repeat(NOTE_BYTES) })
     }
 
     fn handlers(on: &mut Handlers<Self>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
-use crate::{BenchError, alarms, calls, ending, increments, memory, sends, stored};
+use crate::{BenchError, alarms, calls, ending, increments, memory, sends, stored, turns};
 
 /// What a figure is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +192,7 @@ pub(crate) const LOAD: Duration = Duration::from_millis(1_500);
 pub fn cases() -> Vec<Case> {
     [
         calls::CASES,
+        turns::CASES,
         increments::CASES,
         sends::CASES,
         alarms::CASES,

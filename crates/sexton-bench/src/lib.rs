@@ -18,6 +18,7 @@ mod case;
 mod load;
 mod place;
 mod calls;
+mod turns;
 mod increments;
 mod sends;
 mod alarms;

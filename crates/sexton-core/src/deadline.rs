@@ -80,6 +80,7 @@ pub struct BackOff {
     /// When the deadline was due.
     pub at: Timestamp,
     /// What it means, as the actor's kind encodes it.
+    #[serde(with = "serde_bytes")]
     pub what: Vec<u8>,
     /// Failures in a row.
     pub failures: u32,

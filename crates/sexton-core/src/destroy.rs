@@ -78,6 +78,7 @@ pub struct ActorRecord {
     /// The version of the state's encoding.
     pub state_version: u16,
     /// The state, as its kind encodes it.
+    #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
 }
 

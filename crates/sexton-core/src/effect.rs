@@ -68,6 +68,7 @@ pub struct Owed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debt {
     /// What to do, as the actor's kind encodes it.
+    #[serde(with = "serde_bytes")]
     pub effect: Vec<u8>,
     /// When it was recorded.
     pub recorded_at: Timestamp,

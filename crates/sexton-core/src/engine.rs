@@ -22,7 +22,10 @@ mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::marker::PhantomData;
+
+use lru::LruCache;
 
 use crate::actor::{Actor, Handler, Kinds, Live, Message};
 use crate::batch::{Batch, Sequence};
@@ -255,6 +258,10 @@ pub struct EngineFigures {
     pub unreadable: usize,
 }
 
+/// Finds actors by a hash with fixed keys: the same on every machine. Nothing is ever walked in the
+/// order of hashes.
+type Hashed = BuildHasherDefault<DefaultHasher>;
+
 /// The deterministic engine of a part of a store's shards.
 pub struct Engine {
     kinds: Kinds,
@@ -272,9 +279,8 @@ pub struct Engine {
     /// The latest time of any turn: mail is never older than mail before it, also when the
     /// clock is put back.
     latest: Timestamp,
-    slots: BTreeMap<ActorId, Box<Slot>>,
-    recency: BTreeMap<u64, ActorId>,
-    stamp: u64,
+    /// The live actors; the least recently used leaves first.
+    live: LruCache<ActorId, Box<Slot>, Hashed>,
     mail: BTreeMap<MailOrder, ActorId>,
     alarms: BTreeSet<(Timestamp, ActorId)>,
     /// Alarms whose attempt is marked, waiting for the mark to be durable.
@@ -397,7 +403,7 @@ impl Engine {
         let (unreadable, waiting) = self.aside.len();
         EngineFigures {
             unreadable,
-            live: self.slots.len(),
+            live: self.live.len(),
             mail: self.mail.len() + waiting,
             alarms: self.alarms.len() + self.marked.len(),
             debtors: self.owed.len() + self.performing.len(),
@@ -406,14 +412,8 @@ impl Engine {
 
     /// Evicts actors that had no turn since `before`: they lie in the store, and cost nothing.
     pub fn evict_idle(&mut self, before: Timestamp) {
-        while let Some((stamp, id)) = self.recency.first_key_value() {
-            if self.slots.get(id).is_some_and(|slot| slot.used_at >= before) {
-                break;
-            }
-            let stamp = *stamp;
-            if let Some(id) = self.recency.remove(&stamp) {
-                self.slots.remove(&id);
-            }
+        while self.live.peek_lru().is_some_and(|(_, slot)| slot.used_at < before) {
+            self.live.pop_lru();
         }
     }
 
@@ -436,8 +436,7 @@ impl Engine {
         store: &dyn Store,
         id: &ActorId,
     ) -> Result<Found, Error> {
-        if let Some(mut slot) = self.slots.remove(id) {
-            self.recency.remove(&slot.stamp);
+        if let Some(mut slot) = self.live.pop(id) {
             slot.used_at = now;
             return Ok(Found::Alive(slot));
         }
@@ -451,14 +450,10 @@ impl Engine {
     }
 
     /// Puts an actor back; above the limit the least recently used one is evicted.
-    fn checkin(&mut self, mut slot: Box<Slot>) {
-        self.stamp += 1;
-        slot.stamp = self.stamp;
-        self.recency.insert(self.stamp, slot.id.clone());
-        self.slots.insert(slot.id.clone(), slot);
-        while self.slots.len() > self.limits.live_actors_max.max(1) {
-            let Some((_, oldest)) = self.recency.pop_first() else { break };
-            self.slots.remove(&oldest);
+    fn checkin(&mut self, slot: Box<Slot>) {
+        self.live.put(slot.id.clone(), slot);
+        while self.live.len() > self.limits.live_actors_max.max(1) {
+            self.live.pop_lru();
         }
     }
 

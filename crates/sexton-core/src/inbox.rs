@@ -27,11 +27,13 @@ pub enum Body {
         /// Its name.
         name: String,
         /// Its content, encoded.
+        #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
     /// Be born as the sender's child.
     Create {
         /// What to begin with, encoded.
+        #[serde(with = "serde_bytes")]
         init: Vec<u8>,
     },
     /// Be destroyed, because the sender, your parent, is.

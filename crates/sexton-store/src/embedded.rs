@@ -80,8 +80,8 @@ impl Default for Sizes {
     /// 64 MiB of journal are replayed in half a second; a new store takes one segment of 8 MiB.
     fn default() -> Self {
         Self {
-            overlay_bytes: 32 * 1_024 * 1_024,
-            journal_bytes: 64 * 1_024 * 1_024,
+            overlay_bytes: 128 * 1_024 * 1_024,
+            journal_bytes: 512 * 1_024 * 1_024,
             segment_bytes: 8 * 1_024 * 1_024,
         }
     }

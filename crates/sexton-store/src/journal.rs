@@ -34,7 +34,7 @@ use frame::{FrameHead, SEGMENT_HEAD_BYTES, SegmentHead};
 pub(crate) use replay::{Start, read, replay, survey};
 
 /// The most unused segments that are kept for later. Chosen: as many as one checkpoint frees.
-const SPARES_MAX: usize = 8;
+const SPARES_MAX: usize = 64;
 /// How much is zeroed with one write. Chosen: large enough to be fast, small enough to hold.
 const ZEROS: &[u8] = &[0; 256 * 1_024];
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lru::LruCache;
+
 use crate::actor::Kinds;
 use crate::codec;
 use crate::effect::Debt;
@@ -14,7 +16,7 @@ use crate::time::Timestamp;
 
 use super::aside::Aside;
 use super::slot::corrupt;
-use super::{Engine, Part, Switch};
+use super::{Engine, Hashed, Part, Switch};
 
 /// The most records of a table that one page of recovery reads. Chosen: memory stays bounded.
 const PAGE: usize = 10_000;
@@ -49,9 +51,7 @@ impl Engine {
             durable: order,
             recovered_at,
             latest: recovered_at,
-            slots: BTreeMap::new(),
-            recency: BTreeMap::new(),
-            stamp: 0,
+            live: LruCache::unbounded_with_hasher(Hashed::default()),
             mail: BTreeMap::new(),
             alarms: BTreeSet::new(),
             marked: Vec::new(),

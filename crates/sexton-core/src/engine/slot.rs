@@ -30,7 +30,6 @@ pub(crate) struct Slot {
     /// The order of the last turn that wrote it: replies of later reads wait for that.
     pub(crate) last_order: u64,
     pub(crate) used_at: Timestamp,
-    pub(crate) stamp: u64,
 }
 
 /// What a state says of itself: read off once after every turn, and guarded, because it is the
@@ -108,7 +107,6 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
         row: None,
         last_order: 0,
         used_at: Timestamp::ZERO,
-        stamp: 0,
     };
     slot.row = Some(slot.current_row());
     Ok(Found::Alive(Box::new(slot)))

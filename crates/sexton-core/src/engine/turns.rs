@@ -414,7 +414,6 @@ impl Engine {
             row: None,
             last_order: 0,
             used_at: draft.now,
-            stamp: 0,
         });
         let after = match self.check(&slot, &record) {
             Ok(after) => after,
