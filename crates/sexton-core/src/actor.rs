@@ -199,7 +199,8 @@ impl<A: Actor> Handlers<A> {
 
 /// An actor in memory, without its type.
 pub(crate) trait Live {
-    fn encode(&self) -> Result<Vec<u8>, CodecError>;
+    /// Appends the state's encoding.
+    fn encode_to(&self, to: &mut Vec<u8>) -> Result<(), CodecError>;
     fn status(&self) -> &'static str;
     fn allows(&self, from: &str, to: &str) -> bool;
     fn row(&self) -> Row;
@@ -228,8 +229,8 @@ struct Cell<A: Actor> {
 }
 
 impl<A: Actor> Live for Cell<A> {
-    fn encode(&self) -> Result<Vec<u8>, CodecError> {
-        codec::encode(&self.actor)
+    fn encode_to(&self, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        codec::encode_to(&self.actor, to)
     }
 
     fn status(&self) -> &'static str {

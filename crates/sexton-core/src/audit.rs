@@ -119,7 +119,7 @@ impl Audit<'_> {
     /// Checks G11: the row is the committed state's.
     fn row_is_honest(&mut self, id: &ActorId) -> Result<(), Error> {
         let Some(slot) = find_slot(self.store, self.kinds, id)? else { return Ok(()) };
-        let Some((status, row)) = &slot.row else { return Ok(()) };
+        let (status, row) = slot.current_row();
         let stored = match self.store.get(&key::row(id, status))? {
             Some(bytes) => Some(codec::open(&bytes).map_err(|error| {
                 Error::new(ErrorKind::Corrupt, format!("the row of {id} cannot be read"))
@@ -127,7 +127,7 @@ impl Audit<'_> {
             })?),
             None => None,
         };
-        if stored.as_ref() != Some(row) {
+        if stored.as_ref() != Some(&row) {
             self.blame("G11", id, format!("its row is {stored:?}, not {row:?}"));
         }
         Ok(())
@@ -300,7 +300,7 @@ impl Audit<'_> {
             Ok(())
         })?;
         for (id, status) in rows {
-            let shown = find_slot(self.store, self.kinds, &id)?.and_then(|slot| slot.row);
+            let shown = find_slot(self.store, self.kinds, &id)?.map(|slot| slot.current_row());
             let is_shown = shown.is_some_and(|(shown, _)| shown == status);
             if !is_shown {
                 let promise = if status == DESTROYING { "G6" } else { "G11" };

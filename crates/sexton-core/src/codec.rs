@@ -95,6 +95,11 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// Appends a value bare, to bytes that somebody uses again and again.
+pub(crate) fn encode_to<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+    append(value, to)
+}
+
 /// Reads a value that [`encode`] wrote.
 ///
 /// # Errors

@@ -74,7 +74,7 @@ pub struct ActorRecord {
     /// Why it makes no progress, if it is stalled.
     pub stalled: Option<String>,
     /// Its destruction, once that is committed.
-    pub destruction: Option<Destruction>,
+    pub destruction: Option<Box<Destruction>>,
     /// The version of the state's encoding.
     pub state_version: u16,
     /// The state, as its kind encodes it.

@@ -12,6 +12,7 @@
 mod aside;
 mod draft;
 mod slot;
+mod attempt;
 mod turns;
 mod mail;
 mod ring;
@@ -41,15 +42,16 @@ use crate::time::Timestamp;
 use crate::turn::{Recorder, lend};
 
 use self::aside::Aside;
+use self::attempt::Buffers;
 use self::draft::Draft;
 use self::slot::{Found, Slot};
 use self::wake::first_due;
 
 pub use self::aside::Unreadable;
+pub(crate) use self::attempt::guard;
 pub(crate) use self::recover::{each, each_shard};
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
-pub(crate) use self::turns::guard;
 
 /// What leaves when a turn is durable: a closure that hands somebody an answer.
 pub type Release = Box<dyn FnOnce() + Send>;
@@ -299,6 +301,7 @@ pub struct Engine {
     waiters: BTreeMap<ActorId, Vec<Reply<()>>>,
     /// What cannot be read.
     aside: Aside,
+    buffers: Buffers,
     alarm_switch: Switch,
     effect_switch: Switch,
 }

@@ -455,7 +455,7 @@ fn at_rest<W>(world: &mut World<Answering<W>>) -> Result<(), WorldError> {
         Ok(())
     })?;
     for (id, destruction, debts_open) in going {
-        let Destruction { in_flight, is_released, failures, .. } = destruction;
+        let Destruction { in_flight, is_released, failures, .. } = *destruction;
         let mut waits = if is_released { debts_open > 0 } else { failures > 0 };
         for child in in_flight {
             waits |= matches!(query::entry(world.store(), &child)?, Some(Entry::Alive(_)));

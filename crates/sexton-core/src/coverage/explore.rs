@@ -202,8 +202,10 @@ struct After {
 impl After {
     fn of(live: &dyn Live) -> Result<Self, Refusal> {
         let unwritable = |what| move |error| Refusal::new(format!("{what}: {error}"));
+        let mut state = Vec::new();
+        live.encode_to(&mut state).map_err(unwritable("its state cannot be written"))?;
         Ok(Self {
-            state: live.encode().map_err(unwritable("its state cannot be written"))?,
+            state,
             status: live.status(),
             row: live.row(),
             due: live.deadlines().map_err(unwritable("a deadline cannot be written"))?,

@@ -8,10 +8,11 @@ use crate::key::{self, ActorId, Parsed};
 use crate::store::Store;
 use crate::time::Timestamp;
 
+use super::attempt::guard;
 use super::draft::{Draft, End};
 use super::mail::refuse_birth;
 use super::slot::{Found, Slot};
-use super::turns::{Unborn, guard};
+use super::turns::Unborn;
 use super::{Engine, Turned};
 
 /// The most mail that a burial turns into dead letters itself; the rest becomes dead letters one
@@ -159,7 +160,7 @@ pub(super) fn bury_if_free(
     slot.publish(draft, what)?;
     clear_inbox(store, &me.id, draft)?;
     slot.disarm(draft);
-    if let Some((status, _)) = &slot.row {
+    if let Some(status) = slot.shown {
         draft.take(key::row(&me.id, status));
     }
     if let Some(parent) = &slot.record.parent {

@@ -15,6 +15,7 @@ use crate::store::{Fence, Store};
 use crate::time::Timestamp;
 
 use super::aside::Aside;
+use super::attempt::Buffers;
 use super::slot::corrupt;
 use super::{Engine, Hashed, Part, Switch};
 
@@ -63,6 +64,7 @@ impl Engine {
             stuck: BTreeSet::new(),
             waiters: BTreeMap::new(),
             aside: Aside::default(),
+            buffers: Buffers::default(),
             alarm_switch: Switch::On,
             effect_switch: Switch::On,
         };

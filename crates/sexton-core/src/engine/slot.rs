@@ -15,8 +15,8 @@ use crate::row::{DESTROYING, Row, RowRecord};
 use crate::store::Store;
 use crate::time::Timestamp;
 
+use super::attempt::guard;
 use super::draft::{Draft, End};
-use super::turns::guard;
 
 pub(crate) struct Slot {
     pub(crate) id: ActorId,
@@ -25,8 +25,12 @@ pub(crate) struct Slot {
     pub(crate) debts: BTreeMap<u64, Debt>,
     /// What the state says, as of the last turn that was not refused.
     pub(crate) view: View,
-    /// The committed row; `None` before the first commit.
-    pub(crate) row: Option<(String, RowRecord)>,
+    /// The status under which its row lies; `None` before the first commit.
+    pub(crate) shown: Option<&'static str>,
+    /// Whether what its row says is another thing than what lies in the store.
+    pub(crate) is_row_stale: bool,
+    /// The state's encoding between a turn and its commit; otherwise the state is there once.
+    pub(crate) encoded: Option<Vec<u8>>,
     /// The order of the last turn that wrote it: replies of later reads wait for that.
     pub(crate) last_order: u64,
     pub(crate) used_at: Timestamp,
@@ -92,7 +96,10 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
         Some(Entry::Tombstone(tombstone)) => return Ok(Found::Buried(tombstone)),
         None => return Ok(Found::Nothing),
     };
-    let live = load(kinds, id, &record)?;
+    let live = load(kinds, id, (record.state_version, &record.state))?;
+    let mut record = record;
+    record.state = Vec::new();
+    record.state_version = kinds.table(id.kind()).map_or(1, |table| table.state_version);
     let view = View::of(live.as_ref()).map_err(|refusal| {
         Error::new(ErrorKind::Corrupt, format!("the state of {id} cannot be looked at"))
             .with_source(refusal)
@@ -104,11 +111,13 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
         live,
         record,
         debts,
-        row: None,
+        shown: None,
+        is_row_stale: false,
+        encoded: None,
         last_order: 0,
         used_at: Timestamp::ZERO,
     };
-    slot.row = Some(slot.current_row());
+    slot.shown = Some(slot.status());
     Ok(Found::Alive(Box::new(slot)))
 }
 
@@ -124,11 +133,12 @@ pub(crate) fn living(
     }
 }
 
-fn load(kinds: &Kinds, id: &ActorId, record: &ActorRecord) -> Result<Box<dyn Live>, Error> {
+fn load(kinds: &Kinds, id: &ActorId, state: (u16, &[u8])) -> Result<Box<dyn Live>, Error> {
+    let (version, bytes) = state;
     let table = kinds.table(id.kind()).ok_or_else(|| {
         Error::new(ErrorKind::Corrupt, format!("{id} is of a kind that this program does not know"))
     })?;
-    (table.load)(record.state_version, &record.state).map_err(|error| corrupt(id, error))
+    (table.load)(version, bytes).map_err(|error| corrupt(id, error))
 }
 
 impl Slot {
@@ -140,10 +150,15 @@ impl Slot {
         self.record.destruction.is_some()
     }
 
-    /// Back to the committed state, after a turn that was refused. Keeps G1.
-    pub(crate) fn restore(&mut self, kinds: &Kinds) -> Result<(), Error> {
-        self.live = load(kinds, &self.id, &self.record)?;
+    /// Back to the state before a turn that was refused. Keeps G1.
+    pub(crate) fn restore(&mut self, kinds: &Kinds, before: &[u8]) -> Result<(), Error> {
+        self.live = load(kinds, &self.id, (self.record.state_version, before))?;
         Ok(())
+    }
+
+    /// The status that its row has: its own, unless it is being destroyed.
+    fn status(&self) -> &'static str {
+        if self.is_destroying() { DESTROYING } else { self.view.status }
     }
 
     pub(crate) fn publish(&mut self, draft: &mut Draft, what: What) -> Result<(), Error> {
@@ -157,8 +172,7 @@ impl Slot {
     }
 
     /// The row that the state and the record make now, with the changes' times as recorded.
-    fn current_row(&self) -> (String, RowRecord) {
-        let status = if self.is_destroying() { DESTROYING } else { self.view.status };
+    pub(crate) fn current_row(&self) -> (&'static str, RowRecord) {
         let row = RowRecord {
             incarnation: self.record.incarnation,
             parent: self.record.parent.clone(),
@@ -168,7 +182,7 @@ impl Slot {
             stalled: self.record.stalled.clone(),
             row: self.view.row.clone(),
         };
-        (status.to_owned(), row)
+        (self.status(), row)
     }
 
     /// The mark of a stalled actor goes when nothing fails as often any more.
@@ -179,7 +193,7 @@ impl Slot {
         let destruction = self.record.destruction.as_ref();
         let is_unreleased = destruction.is_some_and(|it| it.failures > 0 && !it.is_released);
         if !deadline && !debt && !is_unreleased {
-            self.record.stalled = None;
+            self.is_row_stale |= self.record.stalled.take().is_some();
         }
     }
 
@@ -187,6 +201,7 @@ impl Slot {
     pub(crate) fn stall(&mut self, draft: &mut Draft, why: String) -> Result<(), Error> {
         if self.record.stalled.is_none() {
             self.record.stalled = Some(why.clone());
+            self.is_row_stale = true;
             self.publish(draft, What::Stalled { why })?;
         }
         Ok(())
@@ -210,8 +225,24 @@ impl Slot {
         self.conclude_row(draft)?;
         self.record.turns += 1;
         self.last_order = draft.order;
+        self.record.state = match self.encoded.take() {
+            Some(state) => state,
+            None => self.encode()?,
+        };
         // Written by hand and not as an `Entry`, whose box would have to own the record.
-        draft.put(key::actor(&self.id), &EntryRef::Alive(&self.record))
+        draft.put(key::actor(&self.id), &EntryRef::Alive(&self.record))?;
+        self.record.state = Vec::new();
+        Ok(())
+    }
+
+    /// The state as bytes, of a turn that did not look at it.
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut state = Vec::new();
+        self.live.encode_to(&mut state).map_err(|error| {
+            let message = format!("the state of {} cannot be written", self.id);
+            Error::new(ErrorKind::Corrupt, message).with_source(error)
+        })?;
+        Ok(state)
     }
 
     pub(crate) fn disarm(&mut self, draft: &mut Draft) {
@@ -223,23 +254,21 @@ impl Slot {
 
     /// Keeps G11: the row is the committed state's, and `changed_at` moves with its content.
     fn conclude_row(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        let (status, mut row) = self.current_row();
-        let old_status = self.row.as_ref().map(|(status, _)| status.as_str());
-        if old_status != Some(&status) {
-            row.status_since = draft.now;
-        }
-        let is_same = self.row.as_ref().is_some_and(|(s, r)| *s == status && *r == row);
-        if is_same {
+        let status = self.status();
+        let is_other_status = self.shown != Some(status);
+        if !is_other_status && !self.is_row_stale {
             return Ok(());
         }
-        row.changed_at = draft.now;
         self.record.changed_at = draft.now;
-        self.record.status_since = row.status_since;
-        if let Some(old) = old_status.filter(|old| *old != status) {
-            draft.take(key::row(&self.id, old));
+        if is_other_status {
+            self.record.status_since = draft.now;
+            if let Some(old) = self.shown {
+                draft.take(key::row(&self.id, old));
+            }
         }
-        draft.put(key::row(&self.id, &status), &row)?;
-        self.row = Some((status, row));
+        let (status, row) = self.current_row();
+        draft.put(key::row(&self.id, status), &row)?;
+        (self.shown, self.is_row_stale) = (Some(status), false);
         Ok(())
     }
 }

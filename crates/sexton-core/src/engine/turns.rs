@@ -1,44 +1,20 @@
-//! A turn: the handler runs, and what it recorded becomes writes, or nothing does.
+//! Requests: what somebody outside asks, and how each becomes a turn.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::actor::Live;
 use crate::destroy::{ActorRecord, Destruction, Intent};
 use crate::effect::Debt;
-use crate::error::{Error, ErrorKind, Refusal};
+use crate::error::{Error, ErrorKind};
 use crate::event::What;
 use crate::inbox::{Body, Mail};
 use crate::key::{self, ActorId, ActorRef};
-use crate::limits::PART_BYTES_MAX;
 use crate::plan::DestroyPlan;
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::turn::Recorder;
 
+use super::attempt::{absorb, guard};
 use super::draft::{Draft, End};
 use super::slot::{Found, Slot, View};
 use super::{Call, Engine, Release, Reply, Request, Turned};
-
-/// What a turn leaves behind: the state as bytes, and what it says of itself.
-pub(super) struct After {
-    state: Vec<u8>,
-    view: View,
-}
-
-/// How a turn ended that did not fail as a whole: refused, or with what it writes.
-pub(super) type Attempt = Result<Result<(), Refusal>, Error>;
-
-/// Runs a handler; a panic costs its turn and nothing else.
-pub(crate) fn guard<R>(step: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
-    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without words".to_owned());
-        Err(Refusal::new(format!("the handler panicked: {text}")))
-    })
-}
 
 impl Engine {
     /// Does what somebody outside asks of an actor.
@@ -169,126 +145,6 @@ impl Engine {
         }
     }
 
-    /// Runs a handler on an actor. On a refusal everything is as before (keeps G1).
-    pub(super) fn attempt(
-        &self,
-        slot: &mut Slot,
-        draft: &mut Draft,
-        cause: &str,
-        step: impl FnOnce(&mut dyn Live, &mut Recorder) -> Result<(), Refusal>,
-    ) -> Attempt {
-        let mut record = recorder(slot, draft.now);
-        let live = slot.live.as_mut();
-        let result = guard(|| step(live, &mut record)).and_then(|()| self.check(slot, &record));
-        match result {
-            Ok(after) => {
-                self.absorb(slot, (record, after), cause, draft)?;
-                Ok(Ok(()))
-            }
-            Err(refusal) => {
-                slot.restore(&self.kinds)?;
-                Ok(Err(refusal))
-            }
-        }
-    }
-
-    /// What the turn leaves behind; or what refuses it although its handler did not.
-    fn check(&self, slot: &Slot, record: &Recorder) -> Result<After, Refusal> {
-        if let Some(fault) = &record.fault {
-            return Err(Refusal::new(fault.clone()));
-        }
-        if record.len() > self.limits.records_per_turn_max {
-            let (n, max) = (record.len(), self.limits.records_per_turn_max);
-            return Err(Refusal::new(format!(
-                "the turn records {n} things, and {max} are allowed"
-            )));
-        }
-        let n_debts = slot.debts.len() + record.effects.len();
-        if n_debts > self.limits.debts_per_actor_max {
-            let max = self.limits.debts_per_actor_max;
-            return Err(Refusal::new(format!(
-                "it would owe {n_debts} effects, and {max} are allowed"
-            )));
-        }
-        if slot.is_destroying() && !record.births.is_empty() {
-            return Err(Refusal::new("what is being destroyed creates nothing"));
-        }
-        if let Some(bytes) = record.largest().filter(|bytes| *bytes > PART_BYTES_MAX) {
-            let why = format!("it records {bytes} bytes at once, and {PART_BYTES_MAX} are allowed");
-            return Err(Refusal::new(why));
-        }
-        let view = View::of(slot.live.as_ref())?;
-        // Keeps G9: a transition that the table lacks changes nothing.
-        let (from, to) = (slot.view.status, view.status);
-        if !slot.live.allows(from, to) {
-            return Err(Refusal::new(format!("its lifecycle has no transition {from} -> {to}")));
-        }
-        let state = slot
-            .live
-            .encode()
-            .map_err(|error| Refusal::new(format!("its state cannot be written: {error}")))?;
-        if state.len() > PART_BYTES_MAX {
-            let bytes = state.len();
-            let why = format!("its state has {bytes} bytes, and {PART_BYTES_MAX} are allowed");
-            return Err(Refusal::new(why));
-        }
-        Ok(After { state, view })
-    }
-
-    /// Turns what was recorded into writes. Nothing here can refuse any more.
-    fn absorb(
-        &self,
-        slot: &mut Slot,
-        turn: (Recorder, After),
-        cause: &str,
-        draft: &mut Draft,
-    ) -> Result<(), Error> {
-        let (record, after) = turn;
-        if after.state == slot.record.state && record.is_empty() {
-            return Ok(());
-        }
-        slot.record.state = after.state;
-        slot.record.state_version = self.state_version(&slot.id);
-        let (from, to) = (slot.view.status, after.view.status);
-        slot.view = after.view;
-        if from != to {
-            let what = What::Transition {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                cause: cause.to_owned(),
-            };
-            slot.publish(draft, what)?;
-        }
-        for (name, text) in record.facts {
-            slot.publish(draft, What::Fact { name, text })?;
-        }
-        for effect in record.effects {
-            owe(slot, draft, effect)?;
-        }
-        let me = slot.me();
-        // Children first, so that a letter to one finds it born.
-        for (child, init) in record.births {
-            draft.put(key::child(&me.id, &child), &())?;
-            let mail =
-                Mail { from: Some(me.clone()), incarnation: None, body: Body::Create { init } };
-            draft.send(&child, &mail)?;
-        }
-        for letter in record.letters {
-            let body = Body::Message { name: letter.name, bytes: letter.bytes };
-            let mail = Mail { from: Some(me.clone()), incarnation: letter.incarnation, body };
-            draft.send(&letter.to, &mail)?;
-        }
-        if let Some(intent) = record.intent {
-            intend(slot, draft, intent)?;
-        }
-        draft.end = End::Changed;
-        Ok(())
-    }
-
-    fn state_version(&self, id: &ActorId) -> u16 {
-        self.kinds.table(id.kind()).map_or(1, |table| table.state_version)
-    }
-
     /// Ends a turn: writes the record if it changed, and keeps the agenda up to date.
     pub(super) fn finish(
         &mut self,
@@ -411,18 +267,21 @@ impl Engine {
             live,
             record: new_record(incarnation, parent.cloned(), draft.now),
             debts: std::collections::BTreeMap::new(),
-            row: None,
+            shown: None,
+            is_row_stale: true,
+            encoded: None,
             last_order: 0,
             used_at: draft.now,
         });
-        let after = match self.check(&slot, &record) {
+        // Nothing was before it.
+        let after = match self.check(&slot, &record, (&[], &mut Vec::new())) {
             Ok(after) => after,
             Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
         };
         let status = slot.view.status.to_owned();
         slot.publish(draft, What::Created { status, parent: parent.cloned() })?;
         slot.record.state_version = table.state_version;
-        self.absorb(&mut slot, (record, after), "create", draft)?;
+        absorb(&mut slot, (record, after), "create", draft)?;
         Ok(Ok(slot))
     }
 
@@ -538,15 +397,8 @@ fn new_record(incarnation: u32, parent: Option<ActorRef>, now: Timestamp) -> Act
     }
 }
 
-fn recorder(slot: &Slot, now: Timestamp) -> Recorder {
-    let mut record = Recorder::new(slot.me(), now);
-    record.parent.clone_from(&slot.record.parent);
-    record.next_effect = slot.record.effects + 1;
-    record
-}
-
 /// Records an effect as a debt.
-fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result<(), Error> {
+pub(super) fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result<(), Error> {
     slot.record.effects += 1;
     slot.record.debts_open += 1;
     let number = slot.record.effects;
@@ -570,7 +422,7 @@ pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Resu
     if slot.is_destroying() {
         return Ok(());
     }
-    slot.record.destruction = Some(Destruction {
+    slot.record.destruction = Some(Box::new(Destruction {
         since: draft.now,
         why: intent.why.clone(),
         by: intent.by.clone(),
@@ -578,7 +430,7 @@ pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Resu
         in_flight: std::collections::BTreeSet::new(),
         is_released: false,
         failures: 0,
-    });
+    }));
     slot.publish(draft, What::Destroying { why: intent.why, by: intent.by })?;
     let mail = Mail { from: Some(slot.me()), incarnation: None, body: Body::Advance };
     let id = slot.id.clone();
