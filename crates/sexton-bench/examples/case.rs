@@ -2,13 +2,14 @@
 //!
 //! `sexton bench` is what people want; this is quick to build again.
 
-use sexton_bench::{BenchError, Place, cases, measure};
+use sexton_bench::{BenchError, Measured, Place, cases};
 
 fn main() -> Result<(), BenchError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let place = Place::new(&std::env::temp_dir(), 1)?;
     for case in cases().iter().filter(|case| arguments.iter().any(|it| it == case.name)) {
-        let measured = measure(case, &place, 3, |_| ())?;
+        let runs = (0..3).map(|_| case.measure(&place)).collect::<Result<_, _>>()?;
+        let measured = Measured::new(case, runs);
         #[expect(clippy::print_stdout, reason = "this is what it is for")]
         {
             println!("{}: {:.0} beside {:.0}", case.name, measured.ours, measured.held_against);

@@ -92,7 +92,7 @@ pub struct Case {
     pub unit: Unit,
     /// How good it has to be, if that was decided.
     pub target: Option<Target>,
-    /// Measures it once.
+    /// How it is measured, in a fresh place.
     pub run: fn(&Place) -> Result<Pair, BenchError>,
 }
 
@@ -120,7 +120,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn new(case: &Case, runs: Vec<Pair>) -> Self {
+    /// Puts together what runs of a case measured.
+    pub fn new(case: &Case, runs: Vec<Pair>) -> Self {
         let of = |get: fn(&Pair) -> f64| median(runs.iter().map(get).collect());
         Self {
             name: case.name.to_owned(),
@@ -166,23 +167,18 @@ fn median(mut of: Vec<f64>) -> f64 {
     }
 }
 
-/// Measures a case so many times.
-///
-/// # Errors
-///
-/// [`BenchError`]: what kept it from being measured.
-pub fn measure(
-    case: &Case,
-    place: &Place,
-    runs: u32,
-    mut done: impl FnMut(u32),
-) -> Result<Measured, BenchError> {
-    let mut pairs = Vec::new();
-    for run in 1..=runs.max(1) {
-        pairs.push((case.run)(&place.fresh()?)?);
-        done(run);
+impl Case {
+    /// Measures it once.
+    ///
+    /// In a process of its own, if figures shall not depend on what was measured before: memory that
+    /// was freed is used again.
+    ///
+    /// # Errors
+    ///
+    /// [`BenchError`]: what kept it from being measured.
+    pub fn measure(&self, place: &Place) -> Result<Pair, BenchError> {
+        (self.run)(&place.fresh()?)
     }
-    Ok(Measured::new(case, pairs))
 }
 
 /// How long a closed loop of callers runs. Chosen: some hundred flushes at least.

@@ -30,7 +30,7 @@ use std::io;
 
 use sexton::{CallError, Error};
 
-pub use self::case::{Case, Figure, Measured, Pair, Target, Unit, cases, measure};
+pub use self::case::{Case, Figure, Measured, Pair, Target, Unit, cases};
 pub use self::place::Place;
 
 /// Why a case has no figure.

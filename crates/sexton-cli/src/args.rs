@@ -198,6 +198,13 @@ pub struct BenchArgs {
     /// Name the cases, and measure none.
     #[arg(long)]
     pub list: bool,
+    /// Only cases with one of these as their whole name.
+    #[arg(long)]
+    pub exact: bool,
+    /// Measure in this very process, once, and print the bare figures: what `bench` starts for each
+    /// run, and what a profiler wants to look at.
+    #[arg(long, conflicts_with_all = ["runs", "json", "compare", "docs"])]
+    pub once: bool,
     /// How often each case is measured; its figures are medians.
     #[arg(long, value_name = "N", default_value = "5")]
     pub runs: NonZeroU32,

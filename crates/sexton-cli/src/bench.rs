@@ -6,13 +6,14 @@ mod plot;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sexton_bench::{BenchError, Case, Measured, Place, Target, Unit, cases, measure};
+use sexton_bench::{BenchError, Case, Measured, Pair, Place, Target, Unit, cases};
 
 use crate::args::BenchArgs;
-use crate::figures::{decimal, duration};
+use crate::figures::{counted, decimal, duration};
 
 /// By how much a quick run is smaller. Chosen: the largest case takes some seconds.
 const QUICK_PART: u64 = 20;
@@ -27,6 +28,14 @@ pub enum RunError {
         name: String,
         /// Why.
         source: BenchError,
+    },
+    /// A case could not be measured in a process of its own.
+    #[error("the case {name}: {why}")]
+    Failed {
+        /// Which.
+        name: String,
+        /// What that process said.
+        why: String,
     },
     /// There is no place to measure in.
     #[error("{}", path.display())]
@@ -84,7 +93,7 @@ pub struct Bench {
 ///
 /// [`RunError`]: what could not be measured, read or written.
 pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Result<(), RunError> {
-    let chosen = chosen(&args.only)?;
+    let chosen = chosen(args)?;
     if args.list {
         return Ok(list(&chosen, out)?);
     }
@@ -93,17 +102,24 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     let root = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let place =
         Place::new(&root, part).map_err(|source| RunError::Place { path: root.clone(), source })?;
+    if args.once {
+        return once(&chosen, &place, out);
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let machine = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     let mut bench = Bench { cores, machine, runs: args.runs.get(), part, cases: Vec::new() };
+    let is_told = args.json.as_deref() != Some(Path::new("-"));
     let progress = progress(chosen.len(), args.runs.get());
     let began = clock();
     for case in &chosen {
         progress.set_message(case.name);
-        let done = |_| progress.inc(1);
-        let measured = measure(case, &place, args.runs.get(), done)
-            .map_err(|source| RunError::Case { name: case.name.to_owned(), source })?;
-        progress.suspend(|| line(&measured, earlier.as_ref(), args.json.is_none(), out))?;
+        let mut pairs = Vec::new();
+        for _ in 0..args.runs.get() {
+            pairs.push(alone(case, &root, args.quick)?);
+            progress.inc(1);
+        }
+        let measured = Measured::new(case, pairs);
+        progress.suspend(|| line(&measured, earlier.as_ref(), is_told, out))?;
         bench.cases.push(measured);
     }
     progress.finish_and_clear();
@@ -118,21 +134,50 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     if let Some(directory) = &args.docs {
         write_page(directory, &bench)?;
     }
-    if args.json.as_deref() != Some(Path::new("-")) {
+    if is_told {
         let missed = bench.cases.iter().filter(|case| case.is_reached() == Some(false)).count();
         let took = duration(clock() - began);
-        writeln!(out, "\n{} cases in {took}; {missed} below their target", bench.cases.len())?;
+        let n = u64::try_from(bench.cases.len()).unwrap_or(0);
+        let n = counted(n, "case", "cases");
+        writeln!(out, "\n{n} in {took}; {missed} below their target")?;
     }
     Ok(())
 }
 
+/// Measures one case in this process, and prints what it measured as JSON.
+fn once(chosen: &[Case], place: &Place, out: &mut dyn Write) -> Result<(), RunError> {
+    for case in chosen {
+        let pair = case
+            .measure(place)
+            .map_err(|source| RunError::Case { name: case.name.to_owned(), source })?;
+        writeln!(out, "{}", serde_json::to_string(&pair).map_err(io::Error::from)?)?;
+    }
+    Ok(())
+}
+
+/// Measures a case in a process of its own: what was measured before leaves no traces in memory.
+fn alone(case: &Case, root: &Path, is_quick: bool) -> Result<Pair, RunError> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "--once", "--exact", case.name, "--dir"]).arg(root);
+    command.args(is_quick.then_some("--quick"));
+    let output = command.stdin(Stdio::null()).output()?;
+    let failed = |why: String| RunError::Failed { name: case.name.to_owned(), why };
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+}
+
 /// The cases with one of these in their names; all, if there are none.
-fn chosen(only: &[String]) -> Result<Vec<Case>, RunError> {
-    let all = cases();
-    if let Some(pattern) = only.iter().find(|it| all.iter().all(|case| !case.name.contains(*it))) {
+fn chosen(args: &BenchArgs) -> Result<Vec<Case>, RunError> {
+    let (only, all) = (&args.only, cases());
+    let has = |case: &Case, it: &String| {
+        if args.exact { case.name == it } else { case.name.contains(it.as_str()) }
+    };
+    if let Some(pattern) = only.iter().find(|it| all.iter().all(|case| !has(case, it))) {
         return Err(RunError::NoCase(pattern.clone()));
     }
-    let is_chosen = |case: &Case| only.is_empty() || only.iter().any(|it| case.name.contains(it));
+    let is_chosen = |case: &Case| only.is_empty() || only.iter().any(|it| has(case, it));
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
