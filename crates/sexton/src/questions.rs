@@ -104,7 +104,8 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] if many ask, [`ErrorKind::Closed`], and what the store says.
+    /// [`ErrorKind::Busy`](sexton_core::ErrorKind::Busy) if many ask,
+    /// [`ErrorKind::Closed`](sexton_core::ErrorKind::Closed), and what the store says.
     ///
     /// # Cancel safety
     ///
