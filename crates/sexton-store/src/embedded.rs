@@ -76,9 +76,9 @@ pub struct Sizes {
 }
 
 impl Default for Sizes {
-    /// Chosen: 128 MiB hold some 200,000 actors, which then reach the index once in a checkpoint however
-    /// often they changed; 512 MiB of journal are replayed in two seconds at most, measured; a new store
-    /// takes one segment of 8 MiB.
+    /// Chosen: 128 MiB hold some 200,000 actors, which then reach the index once in a checkpoint,
+    /// however often they changed; 512 MiB of journal are replayed in two seconds at most,
+    /// measured; a new store takes one segment of 8 MiB.
     fn default() -> Self {
         Self {
             overlay_bytes: 128 * 1_024 * 1_024,
