@@ -13,22 +13,20 @@ use crate::load::{all, block_on, pause, rate, real, until};
 use crate::{BenchError, Place, bare, increments};
 
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "alarms-at-once",
-        what: "100,000 alarms due at one instant, each with a durable change",
-        baseline: "durable increments of as many actors, 1,024 callers",
-        unit: Unit::PerSecond,
-        target: Some(Target::Least(0.5)),
-        run: at_once,
-    },
-    Case {
-        name: "alarms-pending",
-        what: "1,000,000 alarms pending, 1,000 a second due: the 99th percentile of how late they ring",
-        baseline: "one append and `fdatasync` of the bare log",
-        unit: Unit::Milliseconds,
-        target: None,
-        run: pending,
-    },
+    Case::new(
+        "alarms-at-once",
+        "100,000 alarms due at one instant, each with a durable change",
+        "durable increments of as many actors, 1,024 callers",
+        at_once,
+    )
+    .must_be(Target::Least(0.5)),
+    Case::new(
+        "alarms-pending",
+        "1,000,000 alarms pending, 1,000 a second due: the 99th percentile of how late they ring",
+        "one append and `fdatasync` of the bare log",
+        pending,
+    )
+    .of(Unit::Milliseconds),
 ];
 
 fn at_once(place: &Place) -> Result<Pair, BenchError> {

@@ -6,37 +6,24 @@ use sexton::clock::WallClock;
 
 use crate::actors::{Add, handles, host, limits, populate};
 use crate::bare::{self, Threads};
-use crate::case::{Case, Figure, LOAD, Pair, Target, Unit};
+use crate::case::{Case, Figure, LOAD, Pair, Target};
 use crate::load::{block_on, closed_loop, index};
 use crate::{BenchError, Place};
 
 const BASELINE: &str = "`Addr::send` to bare actix actors in threads of their own";
 
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "call-1-1",
-        what: "call without change, one actor, one caller",
-        baseline: BASELINE,
-        unit: Unit::PerSecond,
-        target: None,
-        run: |place| calls(place, 1, 1),
-    },
-    Case {
-        name: "call-1-256",
-        what: "call without change, one actor, 256 callers",
-        baseline: BASELINE,
-        unit: Unit::PerSecond,
-        target: Some(Target::Least(1.0)),
-        run: |place| calls(place, 1, 256),
-    },
-    Case {
-        name: "call-10k-64",
-        what: "call without change, 10,000 actors, 64 callers",
-        baseline: BASELINE,
-        unit: Unit::PerSecond,
-        target: Some(Target::Least(1.5)),
-        run: |place| calls(place, 10_000, 64),
-    },
+    Case::new("call-1-1", "call without change, one actor, one caller", BASELINE, |place| {
+        calls(place, 1, 1)
+    }),
+    Case::new("call-1-256", "call without change, one actor, 256 callers", BASELINE, |place| {
+        calls(place, 1, 256)
+    })
+    .must_be(Target::Least(1.0)),
+    Case::new("call-10k-64", "call without change, 10,000 actors, 64 callers", BASELINE, |place| {
+        calls(place, 10_000, 64)
+    })
+    .must_be(Target::Least(1.5)),
 ];
 
 fn calls(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchError> {

@@ -42,17 +42,6 @@ pub enum Target {
     MostAbove(f64),
 }
 
-impl Target {
-    /// Whether these figures reach it.
-    pub fn is_reached(self, ours: f64, baseline: f64) -> bool {
-        match self {
-            Self::Least(ratio) => ours >= ratio * baseline,
-            Self::Most(ratio) => ours <= ratio * baseline,
-            Self::MostAbove(more) => ours - baseline <= more,
-        }
-    }
-}
-
 /// A further figure of a run: of what, and how much.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
@@ -141,7 +130,7 @@ impl Measured {
         self.target.map(|target| match target {
             Target::Least(wanted) => self.ratio >= wanted,
             Target::Most(wanted) => self.ratio <= wanted,
-            Target::MostAbove(_) => target.is_reached(self.ours, self.held_against),
+            Target::MostAbove(more) => self.ours - self.held_against <= more,
         })
     }
 
@@ -168,6 +157,26 @@ fn median(mut of: Vec<f64>) -> f64 {
 }
 
 impl Case {
+    /// A case whose figures are of "per second", with no target.
+    pub(crate) const fn new(
+        name: &'static str,
+        what: &'static str,
+        baseline: &'static str,
+        run: fn(&Place) -> Result<Pair, BenchError>,
+    ) -> Self {
+        Self { name, what, baseline, unit: Unit::PerSecond, target: None, run }
+    }
+
+    /// The same with figures of this unit.
+    pub(crate) const fn of(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// The same with a target.
+    pub(crate) const fn must_be(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
     /// Measures it once.
     ///
     /// In a process of its own, if figures shall not depend on what was measured before: memory that
@@ -212,10 +221,17 @@ mod tests {
 
     #[test]
     fn a_target_says_whether_it_is_reached() {
-        assert!(Target::Least(0.5).is_reached(5.0, 10.0));
-        assert!(!Target::Least(0.5).is_reached(4.9, 10.0));
-        assert!(Target::Most(3.0).is_reached(29.0, 10.0));
-        assert!(!Target::MostAbove(400.0).is_reached(700.0, 200.0));
+        let is_reached = |target, ours, baseline| {
+            let case = Case::new("", "", "", |_| Err(BenchError::Unknown("nothing")));
+            let pair = Pair { ours, baseline, also: Vec::new() };
+            Measured::new(&case.must_be(target), vec![pair]).is_reached()
+        };
+        assert_eq!(is_reached(Target::Least(0.5), 5.0, 10.0), Some(true));
+        assert_eq!(is_reached(Target::Least(0.5), 4.9, 10.0), Some(false));
+        assert_eq!(is_reached(Target::Most(3.0), 29.0, 10.0), Some(true));
+        assert_eq!(is_reached(Target::Most(3.0), 31.0, 10.0), Some(false));
+        assert_eq!(is_reached(Target::MostAbove(400.0), 600.0, 200.0), Some(true));
+        assert_eq!(is_reached(Target::MostAbove(400.0), 700.0, 200.0), Some(false));
     }
 
     #[test]

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use sexton::clock::{Stopwatch, WallClock};
 
 use crate::actors::{Beget, Subject, host, limits, populate};
-use crate::case::{Case, Pair, Target, Unit};
+use crate::case::{Case, Pair, Target};
 use crate::load::{block_on, rate, until};
 use crate::{BenchError, Place, increments};
 
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "destroy",
-    what: "destroy of a parent with 100,000 children, until its tombstone is durable: children",
-    baseline: "durable increments of as many actors, 1,024 callers",
-    unit: Unit::PerSecond,
-    target: Some(Target::Least(0.3)),
-    run: destroy,
-}];
+pub(crate) const CASES: &[Case] = &[Case::new(
+    "destroy",
+    "destroy of a parent with 100,000 children, until its tombstone is durable: children",
+    "durable increments of as many actors, 1,024 callers",
+    destroy,
+)
+.must_be(Target::Least(0.3))];
 
 fn destroy(place: &Place) -> Result<Pair, BenchError> {
     const AT_ONCE: u64 = 1_000;

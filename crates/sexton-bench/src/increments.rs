@@ -8,47 +8,49 @@ use sexton_store::MemoryStore;
 
 use crate::actors::{Add, Subject, handles, host, kinds, limits, name, populate};
 use crate::bare;
-use crate::case::{Case, Figure, LOAD, Pair, Target, Unit};
+use crate::case::{Case, Figure, LOAD, Pair, Target};
 use crate::load::{block_on, closed_loop, index, real};
 use crate::{BenchError, Place};
 
 const BASELINE: &str = "bare log: as many bytes, groups as large as there are callers";
 
-macro_rules! case {
-    ($name:literal, $what:literal, $actors:literal, $callers:literal, $target:expr) => {
-        Case {
-            name: $name,
-            what: $what,
-            baseline: BASELINE,
-            unit: Unit::PerSecond,
-            target: $target,
-            run: |place| increments(place, $actors, $callers),
-        }
-    };
-}
-
 pub(crate) const CASES: &[Case] = &[
-    case!("inc-1-1", "durable increment, one actor, one caller", 1, 1, Some(Target::Least(0.8))),
-    case!("inc-1-64", "durable increment, one actor, 64 callers", 1, 64, None),
-    case!(
-        "inc-1-256",
-        "durable increment, one actor, 256 callers",
-        1,
-        256,
-        Some(Target::Least(0.7))
+    Case::new("inc-1-1", "durable increment, one actor, one caller", BASELINE, |place| {
+        increments(place, 1, 1)
+    })
+    .must_be(Target::Least(0.8)),
+    Case::new("inc-1-64", "durable increment, one actor, 64 callers", BASELINE, |place| {
+        increments(place, 1, 64)
+    }),
+    Case::new("inc-1-256", "durable increment, one actor, 256 callers", BASELINE, |place| {
+        increments(place, 1, 256)
+    })
+    .must_be(Target::Least(0.7)),
+    Case::new("inc-1k-64", "durable increment, 1,000 actors, 64 callers", BASELINE, |place| {
+        increments(place, 1_000, 64)
+    }),
+    Case::new("inc-1k-256", "durable increment, 1,000 actors, 256 callers", BASELINE, |place| {
+        increments(place, 1_000, 256)
+    }),
+    Case::new("inc-1k-1024", "durable increment, 1,000 actors, 1,024 callers", BASELINE, |place| {
+        increments(place, 1_000, 1_024)
+    }),
+    Case::new("inc-100k-64", "durable increment, 100,000 actors, 64 callers", BASELINE, |place| {
+        increments(place, 100_000, 64)
+    }),
+    Case::new(
+        "inc-100k-256",
+        "durable increment, 100,000 actors, 256 callers",
+        BASELINE,
+        |place| increments(place, 100_000, 256),
     ),
-    case!("inc-1k-64", "durable increment, 1,000 actors, 64 callers", 1_000, 64, None),
-    case!("inc-1k-256", "durable increment, 1,000 actors, 256 callers", 1_000, 256, None),
-    case!("inc-1k-1024", "durable increment, 1,000 actors, 1,024 callers", 1_000, 1_024, None),
-    case!("inc-100k-64", "durable increment, 100,000 actors, 64 callers", 100_000, 64, None),
-    case!("inc-100k-256", "durable increment, 100,000 actors, 256 callers", 100_000, 256, None),
-    case!(
+    Case::new(
         "inc-100k-1024",
         "durable increment, 100,000 actors, 1,024 callers",
-        100_000,
-        1_024,
-        Some(Target::Least(0.5))
-    ),
+        BASELINE,
+        |place| increments(place, 100_000, 1_024),
+    )
+    .must_be(Target::Least(0.5)),
 ];
 
 /// The bytes that an increment writes: keys and values of its batch.

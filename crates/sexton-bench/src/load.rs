@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sexton::clock::Stopwatch;
+use sexton_sim::Chance;
 use tokio::runtime;
 use tokio::task::JoinSet;
 
@@ -17,12 +18,10 @@ pub(crate) fn block_on<T>(
     runtime::Builder::new_current_thread().enable_time().build()?.block_on(future)
 }
 
-/// A number as a figure.
-pub(crate) fn real(n: u64) -> f64 {
-    u32::try_from(n).map_or_else(
-        |_| f64::from(u32::try_from(n >> 16).unwrap_or(u32::MAX)) * 65_536.0,
-        f64::from,
-    )
+/// A number as a figure; above 2^53 the last digits are lost, which no rate shows.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "see its documentation")]
+pub(crate) const fn real(n: u64) -> f64 {
+    n as f64
 }
 
 /// So many in that time, as so many a second.
@@ -96,9 +95,6 @@ where
     Ok(watch.elapsed())
 }
 
-/// A time that nobody asked for.
-pub(crate) fn per_task(_took: Duration) {}
-
 async fn ends(mut tasks: JoinSet<Result<(), BenchError>>) -> Result<(), BenchError> {
     while let Some(done) = tasks.join_next().await {
         done.map_err(|error| BenchError::Caller(error.to_string()))??;
@@ -131,12 +127,9 @@ where
     Ok(watch.elapsed())
 }
 
-/// A number that follows from `n` and looks like chance: who is asked next. Odd multiplications
-/// and shifts, as the last steps of `SplitMix64` (Steele, Lea, Flood, 2014).
+/// A number that follows from `n` and looks like chance: who is asked next.
 pub(crate) fn mixed(n: u64) -> u64 {
-    let mut mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 31)
+    Chance::new(n).draw()
 }
 
 /// An index into so many things.

@@ -5,27 +5,23 @@ use sexton::{ActorId, Call, Engine, Part, Request, Store, Timestamp};
 
 use crate::actors::{Add, Subject, kinds, limits, subject};
 use crate::bare;
-use crate::case::{Case, LOAD, Pair, Unit};
+use crate::case::{Case, LOAD, Pair};
 use crate::load::{index, rate};
 use crate::{BenchError, Place, increments};
 
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "turn-100k-256",
-        what: "an engine alone, one thread, 100,000 actors: turns that change, a flush for each 256",
-        baseline: "bare log: as many bytes, groups of 256",
-        unit: Unit::PerSecond,
-        target: None,
-        run: |place| turns(place, 100_000, 256),
-    },
-    Case {
-        name: "turn-1-256",
-        what: "an engine alone, one thread, one actor: turns that change, a flush for each 256",
-        baseline: "bare log: as many bytes, groups of 256",
-        unit: Unit::PerSecond,
-        target: None,
-        run: |place| turns(place, 1, 256),
-    },
+    Case::new(
+        "turn-100k-256",
+        "an engine alone, one thread, 100,000 actors: turns that change, a flush for each 256",
+        "bare log: as many bytes, groups of 256",
+        |place| turns(place, 100_000, 256),
+    ),
+    Case::new(
+        "turn-1-256",
+        "an engine alone, one thread, one actor: turns that change, a flush for each 256",
+        "bare log: as many bytes, groups of 256",
+        |place| turns(place, 1, 256),
+    ),
 ];
 
 fn turns(place: &Place, actors: u64, group: u64) -> Result<Pair, BenchError> {

@@ -230,7 +230,7 @@ struct Cell<A: Actor> {
 
 impl<A: Actor> Live for Cell<A> {
     fn encode_to(&self, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        codec::encode_to(&self.actor, to)
+        codec::append(&self.actor, to)
     }
 
     fn status(&self) -> &'static str {

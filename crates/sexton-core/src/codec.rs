@@ -71,9 +71,9 @@ fn options() -> impl Options {
         .reject_trailing_bytes()
 }
 
-/// Appends a value. The limit is looked at afterwards: bincode would write everything twice to
+/// Appends a value bare. The limit is looked at afterwards: bincode would write everything twice to
 /// know the size before.
-fn append<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
+pub(crate) fn append<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
     let unwritable = |why: String| CodecError::Unwritable { what: std::any::type_name::<T>(), why };
     let options = bincode::DefaultOptions::new().with_fixint_encoding();
     options.serialize_into(&mut *to, value).map_err(|error| unwritable(error.to_string()))?;
@@ -93,11 +93,6 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut bytes = Vec::with_capacity(256);
     append(value, &mut bytes)?;
     Ok(bytes)
-}
-
-/// Appends a value bare, to bytes that somebody uses again and again.
-pub(crate) fn encode_to<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), CodecError> {
-    append(value, to)
 }
 
 /// Reads a value that [`encode`] wrote.

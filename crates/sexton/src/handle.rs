@@ -130,6 +130,11 @@ impl<A: Actor> Handle<A> {
     ///
     /// Cancelled, the turn may run or not, and its reply goes nowhere.
     ///
+    /// # Order
+    ///
+    /// Calls to an actor run in the order in which their futures are first polled, whichever handle
+    /// they go through.
+    ///
     /// # Durability
     ///
     /// The reply leaves after the flush that covers the turn: what it says is not lost.

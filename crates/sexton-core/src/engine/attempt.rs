@@ -31,6 +31,7 @@ pub(super) struct Buffers {
 
 /// The largest buffers that are kept for the next turn. Chosen: nearly all states, and little memory.
 const KEPT_BYTES_MAX: usize = 64 * 1_024;
+
 /// How a turn ended that did not fail as a whole: refused, or with what it writes.
 pub(super) type Attempt = Result<Result<(), Refusal>, Error>;
 

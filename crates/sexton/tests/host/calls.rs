@@ -1,6 +1,7 @@
 //! Calls: birth, messages, queries, and every answer that is not the one hoped for.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use sexton::{CallError, Entry, ErrorKind, Host, IdError};
 use sexton_store::MemoryStore;
@@ -29,6 +30,23 @@ async fn an_actor_is_created_called_read_and_destroyed() {
     );
     soon(counter.destroy("twice is once")).await.unwrap();
     soon(stage.host.close()).await.unwrap();
+}
+
+/// Broken once: with inputs taken from the back of the mailbox the replies come the other way round.
+#[tokio::test]
+async fn calls_run_in_the_order_in_which_they_are_first_polled() {
+    let stage = stage(|it| it).await;
+    let handles = [0, 1].map(|_| stage.host.actor::<Counter>("a").unwrap());
+    soon(handles[0].create(None)).await.unwrap();
+    let mut calls: Vec<_> = (0..100).map(|n| Box::pin(handles[n % 2].call(Add { n: 1 }))).collect();
+    let mut nobody = Context::from_waker(Waker::noop());
+    // The last that was made is the first to be polled.
+    for call in calls.iter_mut().rev() {
+        assert!(call.as_mut().poll(&mut nobody).is_pending());
+    }
+    for (n, call) in calls.into_iter().rev().enumerate() {
+        assert_eq!(soon(call).await.unwrap(), i64::try_from(n).unwrap() + 1);
+    }
 }
 
 #[tokio::test]
