@@ -244,6 +244,14 @@ fn every_damage_of_a_journal_is_described_with_what_can_still_be_read() {
         }
         let found = damaged(&whole, |path| fs::remove_file(middle(path)).unwrap());
         assert!(texts(&found)[0].ends_with(&format!("{name} is missing")), "{:?}", found.damage);
+        // The segments that a stray number leaves out are one damage, not as many.
+        let found = damaged(&whole, |path| {
+            let stray = path.join("journal").join(format!("journal-{}", u64::MAX));
+            fs::copy(middle(path), stray).unwrap();
+        });
+        let told = format!("more up to journal-{}", u64::MAX - 1);
+        assert_eq!(texts(&found).iter().filter(|it| it.ends_with(&told)).count(), 1);
+        assert_eq!(found.damage.len(), 2, "{:?}", found.damage);
         let found = damaged(&whole, |path| fs::remove_dir_all(path.join("journal")).unwrap());
         assert_eq!(found.figures.unwrap().checkpoint, found.store.unwrap().position());
         let found = damaged(&whole, |path| {

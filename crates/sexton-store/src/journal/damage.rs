@@ -222,6 +222,8 @@ fn segments_that_are_missing_are_told() {
     assert!(middle.contains("journal-0000000002 is missing"), "{middle}");
     let last = without("journal-0000000003", Start { position: 130, generation: 3 });
     assert!(last.contains("journal-0000000003 is missing"), "{last}");
+    let many = without("journal-0000000003", Start { position: 130, generation: u64::MAX });
+    assert!(many.contains("journal-0000000003 is missing, and 18446744073709551612"), "{many}");
     let short = Start { position: 200, generation: 3 };
     let error = read(&disk, short).unwrap_err().to_string();
     assert!(error.contains("end with commit 180, and the index has 200"), "{error}");

@@ -140,13 +140,12 @@ pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> S
         damage.push(missing_beginning(disk, first, start));
         return Surveyed { damage, remains: None };
     };
-    let is_missing = |generation| Damage::of(&disk.path(&segment_name(generation)), "is missing");
     let last = segments.last().map_or(0, |(generation, _)| *generation);
     let (mut is_whole, mut before, mut remains) = (true, 0, None);
     let mut end: Option<(u64, usize)> = None;
     for (generation, head) in segments.into_iter().skip(begin) {
         if before > 0 && before + 1 != generation {
-            damage.extend((before + 1..generation).map(is_missing));
+            damage.extend(missing(disk, before, generation - 1));
             (end, is_whole) = (None, false);
         }
         before = generation;
@@ -181,7 +180,7 @@ pub(crate) fn survey(disk: &dyn Disk, start: Option<Start>, take: Take<'_>) -> S
         }
         end = Some((reading.reached, reading.end));
     }
-    damage.extend((last + 1..=start.generation).map(is_missing));
+    damage.extend(missing(disk, last, start.generation));
     Surveyed { damage, remains }
 }
 
@@ -371,7 +370,6 @@ fn list_segments(disk: &dyn Disk, start: Start) -> Result<(VecDeque<Segment>, us
     for generation in numbers(disk, "journal-")? {
         segments.push(read_head(disk, generation)??);
     }
-    let is_missing = |generation| Damage::of(&disk.path(&segment_name(generation)), "is missing");
     let needed = start.position + 1;
     let Some(begin) = segments.iter().rposition(|segment| segment.head.first <= needed) else {
         let first = segments.first().map(|segment| segment.head);
@@ -379,15 +377,26 @@ fn list_segments(disk: &dyn Disk, start: Start) -> Result<(VecDeque<Segment>, us
     };
     let live = segments.iter().skip(begin);
     for (segment, next) in live.clone().zip(live.skip(1)) {
-        if segment.head.generation + 1 != next.head.generation {
-            return Err(is_missing(segment.head.generation + 1).into());
+        if let Some(damage) = missing(disk, segment.head.generation, next.head.generation - 1) {
+            return Err(damage.into());
         }
     }
     let last = segments.last().map_or(0, |segment| segment.head.generation);
-    if last < start.generation {
-        return Err(is_missing(start.generation).into());
+    if let Some(damage) = missing(disk, last, start.generation) {
+        return Err(damage.into());
     }
     Ok((segments.into(), begin))
+}
+
+/// The segments behind one generation, up to another, as one damage: a number that is damaged
+/// itself may leave any number of them out.
+fn missing(disk: &dyn Disk, behind: u64, to: u64) -> Option<Damage> {
+    let first = behind.checked_add(1).filter(|first| *first <= to)?;
+    let what = match to - first {
+        0 => "is missing".to_owned(),
+        more => format!("is missing, and {more} more up to {}", segment_name(to)),
+    };
+    Some(Damage::of(&disk.path(&segment_name(first)), what))
 }
 
 /// No segment begins where the index ends.
