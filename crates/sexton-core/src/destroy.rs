@@ -25,6 +25,29 @@ pub enum Entry {
     Tombstone(Tombstone),
 }
 
+/// The most that anything of a life is counted to. Chosen: far more than any gets to, and far enough
+/// from where numbers end that counting on never gets there.
+const COUNT_MAX: u64 = u64::MAX >> 1;
+/// The same of what is counted in 32 bits.
+const LIVES_MAX: u32 = u32::MAX >> 1;
+
+impl Entry {
+    /// Whether a life can have come to this: a record with other numbers is damaged, whatever its
+    /// checksum says, and counting on from them would come to where numbers end.
+    pub(crate) fn is_possible(&self) -> bool {
+        match self {
+            Self::Alive(record) => {
+                let counts = [record.turns, record.effects, record.events];
+                counts.into_iter().all(|count| count < COUNT_MAX)
+                    && record.incarnation.max(record.debts_open) < LIVES_MAX
+            }
+            Self::Tombstone(tombstone) => {
+                tombstone.turns <= COUNT_MAX && tombstone.incarnation < LIVES_MAX
+            }
+        }
+    }
+}
+
 /// What stays after destroy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {

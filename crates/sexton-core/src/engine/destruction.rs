@@ -103,7 +103,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(destruction) = &mut slot.record.destruction else { return Ok(()) };
         destruction.is_released = false;
-        destruction.failures += 1;
+        destruction.failures = destruction.failures.saturating_add(1);
         let wait = self.limits.back_off(destruction.failures);
         self.stuck.insert((draft.now + wait, slot.id.clone()));
         slot.stall(draft, format!("its destruction fails: {refusal}"))

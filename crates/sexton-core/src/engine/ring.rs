@@ -111,7 +111,7 @@ impl Engine {
         self.marks.insert((slot.id.clone(), due.clone()));
         let entry = back_off_of(&mut slot.record.back_offs, due);
         if entry.is_open {
-            entry.failures += 1;
+            entry.failures = entry.failures.saturating_add(1);
             "the process ended during the attempt".clone_into(&mut entry.why);
             if entry.failures > DEATHS_BEFORE_BACK_OFF {
                 entry.next_at = now + self.limits.back_off(entry.failures - DEATHS_BEFORE_BACK_OFF);
@@ -165,7 +165,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let (slot, due) = at;
         let entry = back_off_of(&mut slot.record.back_offs, due);
-        entry.failures += 1;
+        entry.failures = entry.failures.saturating_add(1);
         entry.next_at = draft.now + self.limits.back_off(entry.failures);
         entry.is_open = false;
         entry.why.clone_from(&refusal.reason);

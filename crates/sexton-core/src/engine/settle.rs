@@ -133,7 +133,7 @@ impl Engine {
         let (slot, number) = at;
         let mut draft = self.draft(&slot.id, now);
         let Some(debt) = slot.debts.get_mut(&number) else { return Ok(draft) };
-        debt.failures += 1;
+        debt.failures = debt.failures.saturating_add(1);
         debt.next_at = now + self.limits.back_off(debt.failures);
         let is_stuck = debt.failures >= FAILURES_BEFORE_STALLED;
         let why = format!("effect {number} fails: {}: {}", failure.class, failure.message);

@@ -70,10 +70,13 @@ pub(crate) fn corrupt(id: &ActorId, error: CodecError) -> Error {
 
 /// Reads the entry under a name.
 pub(crate) fn entry(store: &dyn Store, id: &ActorId) -> Result<Option<Entry>, Error> {
-    match store.get(&key::actor(id))? {
-        Some(bytes) => codec::open(&bytes).map(Some).map_err(|error| corrupt(id, error)),
-        None => Ok(None),
+    let Some(bytes) = store.get(&key::actor(id))? else { return Ok(None) };
+    let entry: Entry = codec::open(&bytes).map_err(|error| corrupt(id, error))?;
+    if !entry.is_possible() {
+        let message = format!("the record of {id} counts more than any life comes to");
+        return Err(Error::new(ErrorKind::Corrupt, message));
     }
+    Ok(Some(entry))
 }
 
 /// Reads the debts of an actor, in order.
