@@ -200,11 +200,11 @@ fn a_damaged_journal_is_told_with_its_path() {
     for _ in 0..3 {
         fill(place.path(), &Options::default());
     }
-    let path = place.path().join("journal/journal-0000000001");
+    let path = place.path().join("journal/journal-0000000002");
     let mut bytes = fs::read(&path).unwrap();
     bytes[70] ^= 1;
     fs::write(&path, bytes).unwrap();
     let (kind, message) = refusal(place.path(), &Options::default());
     assert_eq!(kind, ErrorKind::Corrupt);
-    assert!(message.contains("journal-0000000001 is damaged at byte 64"), "{message}");
+    assert!(message.contains("journal-0000000002 is damaged at byte 64"), "{message}");
 }

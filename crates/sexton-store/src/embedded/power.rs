@@ -21,6 +21,7 @@ mod on_sled;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use sexton_core::key::{self, Key};
 use sexton_core::{Batch, Cursor, Error, Fence, Sequence, Shard, Store, Timestamp, Write};
@@ -116,6 +117,19 @@ impl Life {
         self.shared.trim_log(Cursor(up_to))?;
         note(disk, history.len(), Cursor(up_to));
         Ok(())
+    }
+
+    /// Closes the store, and plays its thread meanwhile.
+    fn close(&self) -> Result<(), Error> {
+        let shared = &self.shared;
+        thread::scope(|scope| {
+            let closing = scope.spawn(|| shared.close());
+            while !closing.is_finished() {
+                self.do_jobs();
+                thread::yield_now();
+            }
+            closing.join().expect("it does not panic")
+        })
     }
 
     /// Does what the store's thread would.

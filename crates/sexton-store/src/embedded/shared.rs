@@ -387,12 +387,15 @@ impl Shared {
     pub(crate) fn close(&self) -> Result<(), Error> {
         loop {
             self.flush()?;
-            let journal = fault::lock(&self.journal);
+            let mut journal = fault::lock(&self.journal);
             let mut tables = fault::write(&self.tables);
             let waits_for = match &tables.frozen {
                 Some(frozen) => frozen.checkpoint.position,
                 None if tables.n_pending > 0 => continue,
-                None if tables.last == *fault::lock(&self.applied) => return Ok(()),
+                None if tables.last == *fault::lock(&self.applied) => {
+                    // A segment that was begun and is not known here would hide what comes.
+                    return journal.close(tables.last).inspect_err(|error| self.fail(error));
+                }
                 None => {
                     let frozen = tables.freeze(journal.generation());
                     self.ask(Job::Apply(frozen));

@@ -8,7 +8,8 @@
 //!
 //! Seen to fail, each with another history: without the flush of a frame, without that of the
 //! names behind a rename, when segments are freed before their checkpoint is durable, when what an
-//! earlier making left may outlive its marker, when a marker's name is not flushed.
+//! earlier making left may outlive its marker, when a marker's name is not flushed, when an orderly end
+//! frees what it was written to without flushing the name of what comes next.
 
 use super::{Chance, Cursor, Life, MARKER, SimDisk, Turn, check, check_cut, note, options};
 use crate::disk::Disk;
@@ -203,6 +204,35 @@ fn recovered() -> Story {
     story
 }
 
+/// Orderly ends, which leave a short segment, and commits behind each; the second one has nothing
+/// to write but the claim.
+fn closed() -> Story {
+    let mut story = Story::begin();
+    let mut life = story.open();
+    story.group(&mut life, 5);
+    story.disk.record();
+    life.close().expect("closed");
+    let lengths = |disk: &SimDisk| {
+        let files = disk.files().into_iter();
+        let segments = files.filter(|(name, _)| name.contains("journal-"));
+        segments.map(|(_, bytes)| bytes.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(&story.disk), [1_024], "only a short segment is read when it is opened");
+    story.group(&mut life, 4);
+    life.close().expect("closed");
+    drop(life);
+    story.open().close().expect("closed");
+    assert_eq!(lengths(&story.disk), [1_024]);
+    let mut life = story.open();
+    story.group(&mut life, 3);
+    story
+}
+
+#[test]
+fn an_orderly_end_survives_every_cut() {
+    closed().try_all(&BLOCKS);
+}
+
 #[test]
 fn the_making_of_a_store_and_its_first_commits_survive_every_cut() {
     made().try_all(&BLOCKS);
@@ -240,7 +270,7 @@ fn an_opening_that_replays_survives_every_cut_into_large_blocks() {
 
 #[test]
 fn what_was_seen_after_a_kill_survives_a_cut() {
-    for story in [made(), remade(), rolled(), recycled(), recovered()] {
+    for story in [made(), remade(), rolled(), recycled(), recovered(), closed()] {
         story.try_all_killed();
     }
 }

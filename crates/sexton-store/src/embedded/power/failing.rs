@@ -41,7 +41,11 @@ fn go_on(life: &mut Life, disk: &SimDisk, history: &mut Vec<Turn>) -> Result<(),
             life.trim(disk, &mut chance, history)?;
         }
     }
-    life.shared.check()
+    life.shared.check()?;
+    life.close()?;
+    // As at any other time: closing is no end.
+    life.submit(&mut chance, history)?;
+    life.flush(disk, history)
 }
 
 /// The error says which file.
