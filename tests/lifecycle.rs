@@ -341,6 +341,18 @@ mod limits {
         assert_eq!(call(&mut world, "m0", Do::Count).unwrap(), 1);
     }
 
+    /// Broken once by keeping the place in memory of one that did not come back from its turn.
+    #[test]
+    fn who_is_buried_leaves_memory() {
+        let (mut world, _) = world();
+        create(&mut world, "a").unwrap();
+        create(&mut world, "b").unwrap();
+        destroy(&mut world, "a").unwrap();
+        assert_eq!(world.engine().figures().live, 1);
+        create(&mut world, "c").unwrap();
+        assert_eq!(world.engine().figures().live, 2);
+    }
+
     #[test]
     fn an_actor_owes_so_much_and_no_more() {
         let (mut world, store) = world_with(Limits { debts_per_actor_max: 2, ..Limits::default() });

@@ -1,7 +1,7 @@
 //! Turns without a host: one engine on one store and one thread, where a turn's own cost shows.
 
 use sexton::clock::Stopwatch;
-use sexton::{ActorId, Call, Engine, Part, Request, Store, Timestamp};
+use sexton::{ActorId, Call, Engine, Part, Release, Request, Store, Timestamp};
 
 use crate::actors::{Add, Subject, kinds, limits, subject};
 use crate::bare;
@@ -36,7 +36,7 @@ fn turns(place: &Place, actors: u64, group: u64) -> Result<Pair, BenchError> {
         if let Some(batch) = turned.batch {
             store.submit(batch)?;
         }
-        turned.releases.into_iter().for_each(|release| release());
+        turned.releases.into_iter().for_each(Release::leave);
         Ok::<_, BenchError>(turned.gate)
     };
     for id in &ids {

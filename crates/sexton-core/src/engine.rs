@@ -13,6 +13,7 @@ mod aside;
 mod draft;
 mod slot;
 mod attempt;
+mod live;
 mod turns;
 mod mail;
 mod ring;
@@ -21,12 +22,10 @@ mod settle;
 mod destruction;
 mod recover;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::marker::PhantomData;
-
-use lru::LruCache;
 
 use crate::actor::{Actor, Handler, Kinds, Live, Message};
 use crate::batch::{Batch, Sequence};
@@ -44,6 +43,7 @@ use crate::turn::{Recorder, lend};
 use self::aside::Aside;
 use self::attempt::Buffers;
 use self::draft::Draft;
+use self::live::LiveActors;
 use self::slot::{Found, Slot};
 use self::wake::first_due;
 
@@ -53,11 +53,43 @@ pub(crate) use self::recover::{each, each_shard};
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
 
-/// What leaves when a turn is durable: a closure that hands somebody an answer.
-pub type Release = Box<dyn FnOnce() + Send>;
+/// An answer that leaves when a turn is durable.
+pub struct Release(Box<dyn Leave>);
+
+impl Release {
+    /// What hands somebody an answer.
+    pub fn new(answer: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(answer))
+    }
+
+    /// Hands it over.
+    pub fn leave(self) {
+        self.0.leave();
+    }
+}
+
+impl fmt::Debug for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Release")
+    }
+}
+
+/// What hands an answer over: a closure, or a call that has its answer with it.
+trait Leave: Send {
+    fn leave(self: Box<Self>);
+}
+
+impl<F: FnOnce() + Send> Leave for F {
+    fn leave(self: Box<Self>) {
+        self();
+    }
+}
 
 /// Hands an answer to whoever asked.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+
+/// Whose turn it was, and what for.
+pub type Label = (ActorId, Cow<'static, str>);
 
 /// What one step wrote and what shall leave once it is durable.
 #[derive(Default)]
@@ -73,7 +105,7 @@ pub struct Turned {
     /// Mail for shards of other engines, to be announced there at once.
     pub notices: Vec<(MailOrder, ActorId)>,
     /// Whose turn it was and what for, for traces and logs.
-    pub label: Option<(ActorId, String)>,
+    pub label: Option<Label>,
     /// How late the alarm was that this turn rang, in milliseconds, counted from its moment or
     /// from when it was armed; `None` for other turns.
     pub lateness_ms: Option<u64>,
@@ -102,27 +134,58 @@ trait AnyCall: Send {
     fn answer(self: Box<Self>, result: Result<(), Error>) -> Release;
 }
 
-struct TypedCall<A, M: Message> {
-    message: Option<M>,
-    value: Option<M::Reply>,
-    reply: Reply<M::Reply>,
+/// How far a call is.
+enum Stage<M: Message> {
+    Asked(M),
+    Ran(M::Reply),
+    Answered(Result<M::Reply, Error>),
+    /// Between two of them.
+    Moving,
+}
+
+/// A call with its message, then with its answer: one piece of memory all the way.
+struct TypedCall<A, M: Message, R> {
+    stage: Stage<M>,
+    reply: R,
     actor: PhantomData<fn(&A)>,
 }
 
-impl<A: Handler<M>, M: Message> AnyCall for TypedCall<A, M> {
+impl<A, M, R> AnyCall for TypedCall<A, M, R>
+where
+    A: Handler<M>,
+    M: Message,
+    R: FnOnce(Result<M::Reply, Error>) + Send + 'static,
+{
     fn run(&mut self, live: &mut dyn Live, record: &mut Recorder) -> Result<(), Refusal> {
         let actor = live.as_any().downcast_mut::<A>();
         let actor =
             actor.ok_or_else(|| Refusal::new(format!("this actor is not of kind {}", A::KIND)))?;
-        let message = self.message.take().expect("a call runs once");
-        self.value = Some(lend(record, |turn| actor.handle(message, turn))?);
+        if let Stage::Asked(message) = std::mem::replace(&mut self.stage, Stage::Moving) {
+            self.stage = Stage::Ran(lend(record, |turn| actor.handle(message, turn))?);
+        }
         Ok(())
     }
 
-    fn answer(self: Box<Self>, result: Result<(), Error>) -> Release {
-        let Self { value, reply, .. } = *self;
-        let result = result.map(|()| value.expect("a call that ran has a value"));
-        Box::new(move || reply(result))
+    fn answer(mut self: Box<Self>, result: Result<(), Error>) -> Release {
+        self.stage = Stage::Answered(match (result, self.stage) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Stage::Ran(value)) => Ok(value),
+            (Ok(()), _) => Err(Error::new(ErrorKind::Closed, "the call never ran")),
+        });
+        Release(self)
+    }
+}
+
+impl<A, M, R> Leave for TypedCall<A, M, R>
+where
+    M: Message,
+    R: FnOnce(Result<M::Reply, Error>) + Send,
+{
+    fn leave(self: Box<Self>) {
+        let Self { stage, reply, .. } = *self;
+        if let Stage::Answered(result) = stage {
+            reply(result);
+        }
     }
 }
 
@@ -134,9 +197,11 @@ impl fmt::Debug for Call {
 
 impl Call {
     /// A call of `message` on an actor of kind `A`.
-    pub fn new<A: Handler<M>, M: Message>(message: M, reply: Reply<M::Reply>) -> Self {
-        let call =
-            TypedCall::<A, M> { message: Some(message), value: None, reply, actor: PhantomData };
+    pub fn new<A: Handler<M>, M: Message>(
+        message: M,
+        reply: impl FnOnce(Result<M::Reply, Error>) + Send + 'static,
+    ) -> Self {
+        let call = TypedCall::<A, M, _> { stage: Stage::Asked(message), reply, actor: PhantomData };
         Self { name: M::NAME, is_news: M::IS_NEWS, run: Box::new(call) }
     }
 }
@@ -260,10 +325,6 @@ pub struct EngineFigures {
     pub unreadable: usize,
 }
 
-/// Finds actors by a hash with fixed keys: the same on every machine. Nothing is ever walked in the
-/// order of hashes.
-type Hashed = BuildHasherDefault<DefaultHasher>;
-
 /// The deterministic engine of a part of a store's shards.
 pub struct Engine {
     kinds: Kinds,
@@ -281,8 +342,7 @@ pub struct Engine {
     /// The latest time of any turn: mail is never older than mail before it, also when the
     /// clock is put back.
     latest: Timestamp,
-    /// The live actors; the least recently used leaves first.
-    live: LruCache<ActorId, Box<Slot>, Hashed>,
+    live: LiveActors,
     mail: BTreeMap<MailOrder, ActorId>,
     alarms: BTreeSet<(Timestamp, ActorId)>,
     /// Alarms whose attempt is marked, waiting for the mark to be durable.
@@ -415,9 +475,7 @@ impl Engine {
 
     /// Evicts actors that had no turn since `before`: they lie in the store, and cost nothing.
     pub fn evict_idle(&mut self, before: Timestamp) {
-        while self.live.peek_lru().is_some_and(|(_, slot)| slot.used_at < before) {
-            self.live.pop_lru();
-        }
+        self.live.evict_idle(before);
     }
 
     /// The tombstone under a name, if there is one.
@@ -439,7 +497,7 @@ impl Engine {
         store: &dyn Store,
         id: &ActorId,
     ) -> Result<Found, Error> {
-        if let Some(mut slot) = self.live.pop(id) {
+        if let Some(mut slot) = self.live.take(id) {
             slot.used_at = now;
             return Ok(Found::Alive(slot));
         }
@@ -454,10 +512,7 @@ impl Engine {
 
     /// Puts an actor back; above the limit the least recently used one is evicted.
     fn checkin(&mut self, slot: Box<Slot>) {
-        self.live.put(slot.id.clone(), slot);
-        while self.live.len() > self.limits.live_actors_max.max(1) {
-            self.live.pop_lru();
-        }
+        self.live.put(slot, self.limits.live_actors_max);
     }
 
     fn draft(&mut self, id: &ActorId, now: Timestamp) -> Draft {
@@ -466,7 +521,7 @@ impl Engine {
     }
 
     /// Makes a batch of a draft and brings what is in memory up to date with it.
-    fn commit(&mut self, draft: Draft, label: (ActorId, String)) -> Turned {
+    fn commit(&mut self, draft: Draft, label: Label) -> Turned {
         let mut turned = Turned { gate: self.order, label: Some(label), ..Turned::default() };
         for place in &draft.taken {
             self.mail.remove(place);

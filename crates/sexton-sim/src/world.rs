@@ -305,7 +305,7 @@ impl<O: Outside> World<O> {
                 self.tally.publish(event);
             }
             for release in turned.releases {
-                release();
+                release.leave();
             }
         }
         self.outside.flushed()

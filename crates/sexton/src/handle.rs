@@ -113,7 +113,7 @@ impl<A: Actor> Handle<A> {
             Err(Refused::Closed) => return Err(closed().into()),
         };
         let (reply, answer) = reply(permit);
-        let request = Request::create::<A>(&init, reply);
+        let request = Request::create::<A>(&init, Box::new(reply));
         drop(init);
         Ok(self.ask(request?, answer).await?)
     }
@@ -408,14 +408,10 @@ impl<A> Handle<A> {
         request: impl FnOnce(Reply<T>) -> Request,
     ) -> Result<T, Error> {
         let (reply, answer) = reply(self.admit_or_error(class)?);
-        self.ask(request(reply), answer).await
+        self.ask(request(Box::new(reply)), answer).await
     }
 
-    async fn ask<T>(
-        &self,
-        request: Request,
-        answer: oneshot::Receiver<Result<T, Error>>,
-    ) -> Result<T, Error> {
+    async fn ask<T>(&self, request: Request, answer: Answered<T>) -> Result<T, Error> {
         let (verdict, judged) = oneshot::channel();
         let input = Input::Ask { id: self.id.clone(), request, verdict };
         self.shared.mailbox(&self.id).push(input);
@@ -440,21 +436,28 @@ impl<A> Handle<A> {
         let (reply, answer) = reply(self.admit_or_error(Class::Call)?);
         let read = Box::new(move |store: &dyn Store| -> Release {
             let value = read(store);
-            Box::new(move || reply(Ok(value)))
+            Release::new(move || reply(Ok(value)))
         });
         self.shared.mailbox(&self.id).push(Input::Read(read));
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 }
 
+/// What is told the answer, and who waits for it.
+trait Answering<T>: FnOnce(Result<T, Error>) + Send + 'static {}
+
+impl<T, F: FnOnce(Result<T, Error>) + Send + 'static> Answering<T> for F {}
+
+type Answered<T> = oneshot::Receiver<Result<T, Error>>;
+
 /// A reply that gives its place back when it is answered or dropped.
-fn reply<T: Send + 'static>(permit: Permit) -> (Reply<T>, oneshot::Receiver<Result<T, Error>>) {
+fn reply<T: Send + 'static>(permit: Permit) -> (impl Answering<T>, Answered<T>) {
     let (sender, receiver) = oneshot::channel();
-    let reply = Box::new(move |result| {
+    let reply = move |result| {
         drop(permit);
         // Whoever asked may have gone.
         drop(sender.send(result));
-    });
+    };
     (reply, receiver)
 }
 

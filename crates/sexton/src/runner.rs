@@ -293,7 +293,7 @@ impl Runner {
         if !span.is_disabled() {
             if let Some((actor, cause)) = &turned.label {
                 span.record("actor", tracing::field::display(actor));
-                span.record("cause", cause.as_str());
+                span.record("cause", cause.as_ref());
             }
             span.record("order", turned.gate);
             turned.lateness_ms.inspect(|late| {
@@ -455,6 +455,6 @@ fn let_out(outgoing: Outgoing, around: &mut dyn Around) {
         around.tell(event);
     }
     for release in outgoing.releases {
-        release();
+        release.leave();
     }
 }

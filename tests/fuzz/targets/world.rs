@@ -202,7 +202,7 @@ fn failure(class: &str) -> Failure {
 fn submit(store: &MemoryStore, engine: &mut Engine, turned: Option<Turned>) -> bool {
     let Some(turned) = turned else { return false };
     for release in turned.releases {
-        release();
+        release.leave();
     }
     let Some(batch) = turned.batch else { return false };
     store.submit(batch).expect("an engine's next batch is taken");

@@ -13,7 +13,7 @@ use super::draft::{Draft, End};
 use super::mail::refuse_birth;
 use super::slot::{Found, Slot};
 use super::turns::Unborn;
-use super::{Engine, Turned};
+use super::{Engine, Release, Turned};
 
 /// The most mail that a burial turns into dead letters itself; the rest becomes dead letters one
 /// by one, when it is taken. Chosen: a batch stays small.
@@ -125,13 +125,13 @@ impl Engine {
         }
         let mut draft = self.draft(id, now);
         self.advance(store, &mut slot, &mut draft, None)?;
-        self.end_turn(slot, draft, (id.clone(), "advance".to_owned()))
+        self.end_turn(slot, draft, (id.clone(), "advance".into()))
     }
 
     /// Whoever waits for a tombstone is answered when it is durable.
     pub(super) fn release_waiters(&mut self, id: &ActorId, turned: &mut Turned) {
         for reply in self.waiters.remove(id).unwrap_or_default() {
-            turned.releases.push(Box::new(move || reply(Ok(()))));
+            turned.releases.push(Release::new(move || reply(Ok(()))));
         }
     }
 }

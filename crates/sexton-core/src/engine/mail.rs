@@ -71,7 +71,7 @@ impl Engine {
         mail: &Mail,
     ) -> Result<Turned, Error> {
         let (to, mut draft) = at;
-        let label = (to.clone(), mail.body.name().to_owned());
+        let label = (to.clone(), mail.body.name().to_owned().into());
         let Body::Create { init } = &mail.body else {
             // Keeps G6: nothing that arrives at a tombstone runs anything.
             draft.dead_letter(to, mail, "there is no such actor, or it was destroyed")?;
@@ -98,7 +98,7 @@ impl Engine {
     ) -> Result<Turned, Error> {
         let (mut slot, mut draft) = at;
         let (place, mail) = got;
-        let label = (slot.id.clone(), mail.body.name().to_owned());
+        let label = (slot.id.clone(), mail.body.name().to_owned().into());
         let is_other_life = mail.incarnation.is_some_and(|life| life != slot.record.incarnation);
         if is_other_life {
             draft.dead_letter(&slot.id, &mail, "it was meant for another life of this name")?;

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lru::LruCache;
-
 use crate::actor::Kinds;
 use crate::codec;
 use crate::effect::Debt;
@@ -16,8 +14,9 @@ use crate::time::Timestamp;
 
 use super::aside::Aside;
 use super::attempt::Buffers;
+use super::live::LiveActors;
 use super::slot::corrupt;
-use super::{Engine, Hashed, Part, Switch};
+use super::{Engine, Part, Switch};
 
 /// The most records of a table that one page of recovery reads. Chosen: memory stays bounded.
 const PAGE: usize = 10_000;
@@ -52,7 +51,7 @@ impl Engine {
             durable: order,
             recovered_at,
             latest: recovered_at,
-            live: LruCache::unbounded_with_hasher(Hashed::default()),
+            live: LiveActors::new(),
             mail: BTreeMap::new(),
             alarms: BTreeSet::new(),
             marked: Vec::new(),

@@ -121,7 +121,7 @@ impl Engine {
         }
         let mut draft = self.draft(&slot.id, now);
         draft.end = End::Changed;
-        let label = (slot.id.clone(), "mark".to_owned());
+        let label = (slot.id.clone(), "mark".into());
         self.finish(slot, draft, label).map(Some)
     }
 
@@ -150,7 +150,7 @@ impl Engine {
             }
         }
         draft.end = End::Changed;
-        let label = (slot.id.clone(), "deadline".to_owned());
+        let label = (slot.id.clone(), "deadline".into());
         let mut turned = self.finish(slot, draft, label)?;
         let lateness_ms = now.since(rung_at).as_millis();
         turned.lateness_ms = Some(u64::try_from(lateness_ms).unwrap_or(u64::MAX));

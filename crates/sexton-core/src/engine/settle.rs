@@ -14,7 +14,7 @@ use super::destruction::bury_if_free;
 use super::draft::{Draft, End};
 use super::slot::{Found, Slot};
 use super::turns::{destroyed, not_found};
-use super::{Engine, Reply, Turned};
+use super::{Engine, Release, Reply, Turned};
 
 impl Engine {
     /// Takes a performer's answer. `None` if the effect is settled already: an answer that comes
@@ -89,7 +89,7 @@ impl Engine {
         if slot.is_destroying() {
             bury_if_free(store, &mut slot, &mut draft)?;
         }
-        let label = (slot.id.clone(), cause.to_owned());
+        let label = (slot.id.clone(), cause.to_owned().into());
         self.end_turn(slot, draft, label)
     }
 
@@ -173,7 +173,7 @@ impl Engine {
         slot.record.debts_open = slot.record.debts_open.saturating_sub(1);
         slot.publish(&mut draft, What::Abandoned { number, by, why })?;
         let mut turned = self.end_debt_turn(store, slot, draft, "abandon")?;
-        turned.releases.push(Box::new(move || reply(Ok(()))));
+        turned.releases.push(Release::new(move || reply(Ok(()))));
         Ok(turned)
     }
 
@@ -199,9 +199,9 @@ impl Engine {
         if slot.is_destroying() {
             self.stuck.insert((now, id.clone()));
         }
-        let mut turned = self.finish(&mut slot, draft, (id.clone(), "retry".to_owned()))?;
+        let mut turned = self.finish(&mut slot, draft, (id.clone(), "retry".into()))?;
         self.checkin(slot);
-        turned.releases.push(Box::new(move || reply(Ok(()))));
+        turned.releases.push(Release::new(move || reply(Ok(()))));
         Ok(turned)
     }
 }

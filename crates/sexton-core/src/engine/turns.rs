@@ -1,5 +1,7 @@
 //! Requests: what somebody outside asks, and how each becomes a turn.
 
+use std::borrow::Cow;
+
 use crate::destroy::{ActorRecord, Destruction, Intent};
 use crate::effect::Debt;
 use crate::error::{Error, ErrorKind};
@@ -14,7 +16,7 @@ use crate::turn::Recorder;
 use super::attempt::{absorb, guard};
 use super::draft::{Draft, End};
 use super::slot::{Found, Slot, View};
-use super::{Call, Engine, Release, Reply, Request, Turned};
+use super::{Call, Engine, Label, Release, Reply, Request, Turned};
 
 impl Engine {
     /// Does what somebody outside asks of an actor.
@@ -73,7 +75,7 @@ impl Engine {
         reply: Reply<T>,
         result: Result<T, Error>,
     ) -> Turned {
-        self.release_only((id.clone(), "answer".to_owned()), Box::new(move || reply(result)))
+        self.release_only((id.clone(), "answer".into()), Release::new(move || reply(result)))
     }
 
     fn call(
@@ -84,7 +86,7 @@ impl Engine {
         call: Call,
     ) -> Result<Turned, Error> {
         let Call { name, is_news, run: mut call } = call;
-        let label = (id.clone(), name.to_owned());
+        let label = (id.clone(), Cow::Borrowed(name));
         let mut slot = match self.checkout(now, store, id)? {
             Found::Alive(slot) if !slot.is_destroying() => slot,
             Found::Alive(slot) => {
@@ -124,7 +126,7 @@ impl Engine {
     fn too_late(
         &mut self,
         now: Timestamp,
-        label: (ActorId, String),
+        label: Label,
         late: (ActorRef, Option<&str>, Release),
     ) -> Result<Turned, Error> {
         let (life, why, release) = late;
@@ -136,7 +138,7 @@ impl Engine {
         Ok(turned)
     }
 
-    fn release_only(&self, label: (ActorId, String), release: Release) -> Turned {
+    fn release_only(&self, label: Label, release: Release) -> Turned {
         Turned {
             gate: self.order,
             label: Some(label),
@@ -150,7 +152,7 @@ impl Engine {
         &mut self,
         slot: &mut Slot,
         mut draft: Draft,
-        label: (ActorId, String),
+        label: Label,
     ) -> Result<Turned, Error> {
         let alarm = slot.record.alarm;
         match draft.end {
@@ -171,7 +173,7 @@ impl Engine {
         &mut self,
         mut slot: Box<Slot>,
         draft: Draft,
-        label: (ActorId, String),
+        label: Label,
     ) -> Result<Turned, Error> {
         let is_burial = draft.is_burial();
         let mut turned = self.finish(&mut slot, draft, label)?;
@@ -215,10 +217,10 @@ impl Engine {
         match self.be_born(store, id, (init, None), &mut draft)? {
             Ok(mut slot) => {
                 let incarnation = slot.record.incarnation;
-                let label = (id.clone(), "create".to_owned());
+                let label = (id.clone(), "create".into());
                 let mut turned = self.finish(&mut slot, draft, label)?;
                 self.checkin(slot);
-                turned.releases.push(Box::new(move || reply(Ok(incarnation))));
+                turned.releases.push(Release::new(move || reply(Ok(incarnation))));
                 Ok(turned)
             }
             Err(unborn) => Ok(self.answer_only(id, reply, Err(unborn.error(id)))),
@@ -316,14 +318,14 @@ impl Engine {
         if !slot.is_destroying() {
             intend(&mut slot, &mut draft, intent)?;
         }
-        let mut turned = self.finish(&mut slot, draft, (id.clone(), "destroy".to_owned()))?;
+        let mut turned = self.finish(&mut slot, draft, (id.clone(), "destroy".into()))?;
         match reply {
             DestroyReply::AtTombstone(reply) => {
                 self.waiters.entry(id.clone()).or_default().push(reply);
             }
             DestroyReply::AtIntent(reply) => {
                 turned.gate = slot.last_order;
-                turned.releases.push(Box::new(move || reply(Ok(()))));
+                turned.releases.push(Release::new(move || reply(Ok(()))));
             }
         }
         self.checkin(slot);

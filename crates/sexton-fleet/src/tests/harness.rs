@@ -288,7 +288,7 @@ impl Fleet {
         }
         self.events.extend(turned.events);
         for release in turned.releases {
-            release();
+            release.leave();
         }
         if self.evictions == Switch::On {
             self.engine.evict_idle(Timestamp::MAX);
