@@ -1,6 +1,6 @@
 //! What the index does not hold yet: the latest write to each key, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::ops::Bound;
 
@@ -11,14 +11,28 @@ use sexton_core::{Error, Write};
 /// Chosen: a little above what was measured.
 const ENTRY_BYTES: usize = 128;
 
-/// The latest write to each key; `None` is a record taken away.
+/// The latest write to each key.
+///
+/// What is written and what is taken away lie apart: most records that were taken away were never
+/// in an index (mail that was read, rows under an earlier status), and whoever reads a range would
+/// have to walk past all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
     /// By what keys begin with, which is their shard: trees of some dozen keys are walked faster
     /// than one of a million, whose every comparison waits for the memory.
-    shards: BTreeMap<u16, BTreeMap<Key, Option<Vec<u8>>>>,
+    shards: BTreeMap<u16, Shard>,
     bytes: usize,
 }
+
+/// The writes of one shard; no key is in both.
+#[derive(Debug, Default)]
+struct Shard {
+    written: BTreeMap<Key, Vec<u8>>,
+    taken: BTreeSet<Key>,
+}
+
+/// The latest write to a key: its value, or that it was taken away.
+pub(crate) type Latest<'a> = Option<&'a [u8]>;
 
 /// What a key begins with; the order of these is that of the keys.
 fn beginning(key: &[u8]) -> u16 {
@@ -28,19 +42,43 @@ fn beginning(key: &[u8]) -> u16 {
 impl Overlay {
     /// Takes a write; it hides every earlier one to its key.
     pub(crate) fn put(&mut self, write: Write) {
-        let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
-        let fixed = write.key.len() + ENTRY_BYTES;
-        self.bytes += size(&write.value);
-        let shard = self.shards.entry(beginning(&write.key)).or_default();
-        match shard.insert(write.key, write.value) {
-            Some(earlier) => self.bytes -= size(&earlier),
-            None => self.bytes += fixed,
-        }
+        let Write { key, value } = write;
+        let fixed = key.len() + ENTRY_BYTES;
+        let shard = self.shards.entry(beginning(&key)).or_default();
+        let is_new = match value {
+            Some(value) => {
+                self.bytes += value.len();
+                // Looked for first, so that a key that is written again is found in one tree.
+                if let Some(place) = shard.written.get_mut(&key) {
+                    self.bytes -= std::mem::replace(place, value).len();
+                    false
+                } else {
+                    let was_taken = shard.taken.remove(&key);
+                    shard.written.insert(key, value);
+                    !was_taken
+                }
+            }
+            None => match shard.written.remove(&key) {
+                Some(earlier) => {
+                    self.bytes -= earlier.len();
+                    shard.taken.insert(key);
+                    false
+                }
+                None => shard.taken.insert(key),
+            },
+        };
+        self.bytes += if is_new { fixed } else { 0 };
     }
 
     /// The latest write to a key, if it has one.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
-        self.shards.get(&beginning(key))?.get(key)
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Latest<'_>> {
+        let shard = self.shards.get(&beginning(key))?;
+        let value = shard.written.get(key).map(Vec::as_slice);
+        (value.is_some() || shard.taken.contains(key)).then_some(value)
+    }
+
+    fn has_taken(&self, key: &[u8]) -> bool {
+        self.shards.get(&beginning(key)).is_some_and(|shard| shard.taken.contains(key))
     }
 
     /// About how much memory it takes.
@@ -49,12 +87,22 @@ impl Overlay {
     }
 
     /// All writes in order of keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Option<Vec<u8>>)> {
-        self.shards.values().flatten()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, Latest<'_>)> {
+        self.shards.values().flat_map(|shard| {
+            let written = shard.written.iter().map(|(key, value)| (key, Some(value.as_slice())));
+            let mut writes: Vec<_> =
+                written.chain(shard.taken.iter().map(|key| (key, None))).collect();
+            writes.sort_unstable_by_key(|(key, _)| *key);
+            writes
+        })
     }
 
     /// The writes from `start` (with it) to `end` (without it, empty for no bound).
     pub(crate) fn range<'a>(&'a self, start: &[u8], end: &[u8]) -> Layer<'a> {
+        Layer { overlay: self, written: self.written(start, end).peekable() }
+    }
+
+    fn written<'a>(&'a self, start: &[u8], end: &[u8]) -> Values<'a> {
         if is_empty_range(start, end) {
             return Box::new(std::iter::empty());
         }
@@ -62,14 +110,34 @@ impl Overlay {
         let shards = self.shards.range(beginning(start)..=last);
         let (start, end) = (Key::from(start), Key::from(end));
         let range = shards.flat_map(move |(_, shard)| {
-            shard.range::<[u8], _>((Bound::Included(start.as_slice()), end_bound(&end)))
+            shard.written.range::<[u8], _>((Bound::Included(start.as_slice()), end_bound(&end)))
         });
-        Box::new(range.map(|(key, value)| (key.as_slice(), value.as_deref())))
+        Box::new(range.map(|(key, value)| (key.as_slice(), value.as_slice())))
     }
 }
 
-/// The writes of one overlay within a range.
-pub(crate) type Layer<'a> = Box<dyn Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a>;
+type Values<'a> = Box<dyn Iterator<Item = (&'a [u8], &'a [u8])> + 'a>;
+
+/// The writes of one overlay within a range: what was written, in order, and what was taken away
+/// to ask for.
+pub(crate) struct Layer<'a> {
+    overlay: &'a Overlay,
+    written: Peekable<Values<'a>>,
+}
+
+impl<'a> Layer<'a> {
+    fn key(&mut self) -> Option<&'a [u8]> {
+        self.written.peek().map(|(key, _)| *key)
+    }
+
+    /// Its write to a key that no earlier one lies before; moves past it.
+    fn pop(&mut self, key: &[u8]) -> Option<Latest<'a>> {
+        match self.written.next_if(|(at, _)| *at == key) {
+            Some((_, value)) => Some(Some(value)),
+            None => self.overlay.has_taken(key).then_some(None),
+        }
+    }
+}
 
 /// Records of an index within a range, in order. A value may be an error of its own, which
 /// matters only if no layer hides it: what is hidden may be about to change.
@@ -91,35 +159,29 @@ pub(crate) fn is_empty_range(start: &[u8], end: &[u8]) -> bool {
 /// Layers above an index as one sequence of records: an earlier layer hides later ones and the
 /// index, and what was taken away is not there.
 pub(crate) struct Merge<'a> {
-    layers: Vec<Peekable<Layer<'a>>>,
+    layers: Vec<Layer<'a>>,
     records: Peekable<Records<'a>>,
 }
 
 impl<'a> Merge<'a> {
     /// Merges layers, the newest first, with what lies below them.
     pub(crate) fn new(layers: Vec<Layer<'a>>, records: Records<'a>) -> Self {
-        let layers = layers.into_iter().map(Iterator::peekable).collect();
         Self { layers, records: records.peekable() }
     }
 
-    /// The smallest key at the front of a layer, with its newest write; moves all layers past it.
-    fn pop_layers(&mut self) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-        let key = self.layers.iter_mut().filter_map(|it| it.peek().map(|(key, _)| *key)).min()?;
+    /// The smallest key that a layer has written.
+    fn key(&mut self) -> Option<&'a [u8]> {
+        self.layers.iter_mut().filter_map(Layer::key).min()
+    }
+
+    /// The newest write to a key, if any layer has one; moves all of them past it.
+    fn pop(&mut self, key: &[u8]) -> Option<Latest<'a>> {
         let mut newest = None;
         for layer in &mut self.layers {
-            if let Some((_, value)) = layer.next_if(|(at, _)| *at == key) {
-                newest = newest.or(Some(value));
-            }
+            let write = layer.pop(key);
+            newest = newest.or(write);
         }
-        Some((key, newest.flatten()))
-    }
-
-    fn pop_record(&mut self) -> Option<Result<(Key, Vec<u8>), Error>> {
-        self.records.next().map(|it| it.and_then(|(key, value)| Ok((key, value?))))
-    }
-
-    fn layers_key(&mut self) -> Option<&'a [u8]> {
-        self.layers.iter_mut().filter_map(|it| it.peek().map(|(key, _)| *key)).min()
+        newest
     }
 }
 
@@ -128,22 +190,26 @@ impl Iterator for Merge<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let above = self.layers_key();
-            let below = match self.records.peek() {
-                Some(Ok((key, _))) => Some(key.as_slice()),
-                Some(Err(_)) => return self.pop_record(),
-                None => None,
-            };
-            match (above, below) {
-                (None, _) => return self.pop_record(),
-                (Some(above), Some(below)) if below < above => return self.pop_record(),
-                (Some(above), below) => {
-                    if below == Some(above) {
-                        drop(self.records.next());
-                    }
-                    if let Some((key, Some(value))) = self.pop_layers() {
-                        return Some(Ok((key.to_vec(), value.to_vec())));
-                    }
+            let above = self.key();
+            let is_below_first = self.records.peek().is_some_and(|record| match record {
+                Ok((below, _)) => above.is_none_or(|above| below.as_slice() <= above),
+                Err(_) => true,
+            });
+            if is_below_first {
+                let (key, value) = match self.records.next()? {
+                    Ok(record) => record,
+                    Err(error) => return Some(Err(error)),
+                };
+                // What a layer hides may be damaged: it is about to change.
+                match self.pop(&key) {
+                    Some(Some(newer)) => return Some(Ok((key, newer.to_vec()))),
+                    Some(None) => {}
+                    None => return Some(value.map(|value| (key, value))),
+                }
+            } else {
+                let key = above?;
+                if let Some(Some(value)) = self.pop(key) {
+                    return Some(Ok((key.to_vec(), value.to_vec())));
                 }
             }
         }
@@ -186,5 +252,20 @@ mod tests {
         let bytes = one.bytes();
         one.put(Write { key: b"a".to_vec(), value: None });
         assert_eq!(one.bytes(), bytes - 5);
+        one.put(Write { key: b"a".to_vec(), value: Some(b"12345".to_vec()) });
+        one.put(Write { key: b"a".to_vec(), value: Some(b"54321".to_vec()) });
+        assert_eq!(one.bytes(), bytes);
+    }
+
+    #[test]
+    fn all_writes_come_in_order_with_what_was_taken_away() {
+        let one = overlay(&[("aac", None), ("aab", Some("b")), ("b", Some("x")), ("aaa", None)]);
+        let keys: Vec<_> =
+            one.iter().map(|(key, value)| (key.as_slice(), value.is_some())).collect();
+        let expected: [(&[u8], bool); 4] =
+            [(b"aaa", false), (b"aab", true), (b"aac", false), (b"b", true)];
+        assert_eq!(keys, expected);
+        assert_eq!(one.get(b"aac"), Some(None));
+        assert_eq!(one.get(b"aad"), None);
     }
 }

@@ -134,7 +134,7 @@ impl Store for ReadOnlyStore {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         match self.recovered.overlay.get(key) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None if self.passes_over => Ok(self.index.get(key).unwrap_or_default()),
             None => self.index.get(key),
         }

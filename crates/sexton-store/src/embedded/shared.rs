@@ -355,7 +355,7 @@ impl Shared {
         let tables = fault::read(&self.tables);
         let frozen = tables.frozen.as_ref().and_then(|frozen| frozen.overlay.get(key));
         match tables.overlay.get(key).or(frozen) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.index.get(key),
         }
     }

@@ -158,7 +158,7 @@ impl SledIndex {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         for (key, value) in writes.iter() {
-            let record = value.as_ref().map(|value| seal(key, value));
+            let record = value.map(|value| seal(key, value));
             bytes += key.len() + record.as_ref().map_or(0, Vec::len);
             chunk.push((key.as_slice(), record));
             if chunk.len() >= TRANSACTION_WRITES || bytes >= TRANSACTION_BYTES {
