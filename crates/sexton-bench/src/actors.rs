@@ -1,5 +1,6 @@
 //! What is measured with: an actor with a state of some 200 bytes that does what it is told.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +161,7 @@ impl Handler<Add> for Subject {
 impl Handler<RingAt> for Subject {
     fn handle(&mut self, message: RingAt, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
         self.rings_at = Some(message.0);
+        self.late_ms = None;
         Ok(())
     }
 }
@@ -211,7 +213,7 @@ pub(crate) fn limits(live: u64) -> Limits {
     Limits { live_actors_max: 2 * live, records_per_turn_max: 2_048, ..Limits::default() }
 }
 
-/// Opens a host on a store.
+/// Opens a host on a store that refuses nobody for want of a place.
 pub(crate) async fn host(
     store: Arc<dyn Store>,
     limits: Limits,
@@ -221,6 +223,11 @@ pub(crate) async fn host(
     let host = Host::builder(kinds).store(store).limits(limits).clock(clock);
     let host = host.mailbox_messages_max(1 << 20).idle_after(Duration::from_secs(86_400));
     Ok(host.open().await?)
+}
+
+/// Opens a host on a store as users have it, with the room for calls that it gives by itself.
+pub(crate) async fn users_host(store: Arc<dyn Store>, limits: Limits) -> Result<Host, BenchError> {
+    Ok(Host::builder(kinds).store(store).limits(limits).open().await?)
 }
 
 /// The subjects with the numbers below `n`, whether they live or not.
@@ -235,9 +242,18 @@ pub(crate) async fn populate(
     n: u64,
     rings_at: impl Fn(u64) -> Option<Timestamp> + Clone + Send + 'static,
 ) -> Result<(), BenchError> {
-    let host = host.clone();
-    load::all(1_024, n, move |number| {
-        let (host, rings_at) = (host.clone(), rings_at.clone());
+    populate_from(host, 0..n, rings_at).await
+}
+
+/// Makes the subjects with these numbers; the `k`th of all rings at `rings_at(k)`.
+pub(crate) async fn populate_from(
+    host: &Host,
+    numbers: Range<u64>,
+    rings_at: impl Fn(u64) -> Option<Timestamp> + Clone + Send + 'static,
+) -> Result<(), BenchError> {
+    let (host, from) = (host.clone(), numbers.start);
+    load::all(1_024, numbers.end.saturating_sub(from), move |nth| {
+        let (host, rings_at, number) = (host.clone(), rings_at.clone(), from + nth);
         async move {
             let subject = host.actor::<Subject>(&name(number))?;
             subject.create(rings_at(number)).await?;

@@ -50,7 +50,7 @@ fn at_once(place: &Place) -> Result<Pair, BenchError> {
     let watch = Stopwatch::start();
     while tree.pop_first().is_some() {}
     let also = vec![Figure::new("popping a BTreeSet", rate(n, watch.elapsed()))];
-    Ok(Pair { ours, baseline: increments, also })
+    Ok(Pair::new(ours, increments, also))
 }
 
 /// Alarms a second, and for how long.
@@ -95,5 +95,5 @@ fn pending(place: &Place) -> Result<Pair, BenchError> {
         Figure::new("alarms that rang", real(u64::try_from(late.len()).unwrap_or(0))),
     ];
     let flush = 1_000.0 / bare::log(place, (1, 1), increments::bytes()?)?;
-    Ok(Pair { ours: at(990), baseline: flush, also })
+    Ok(Pair::new(at(990), flush, also))
 }

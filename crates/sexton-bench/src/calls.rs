@@ -47,5 +47,5 @@ fn calls(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchError> {
     let baseline = bare::actix(actors, callers, Threads::Own)?;
     let near = bare::actix(actors, callers, Threads::Callers)?;
     let also = vec![Figure::new("bare actors in the callers' own thread", near)];
-    Ok(Pair { ours, baseline, also })
+    Ok(Pair::new(ours, baseline, also))
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
-use crate::{BenchError, alarms, calls, ending, increments, memory, sends, stored, turns};
+use crate::{
+    BenchError, alarms, calls, ending, increments, large, memory, offered, overload, sends, stored,
+    turns,
+};
 
 /// What a figure is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,10 @@ pub enum Unit {
     /// Fewer are better.
     Milliseconds,
     /// Fewer are better.
+    Microseconds,
+    /// More is better.
+    Percent,
+    /// Fewer are better.
     Bytes,
 }
 
@@ -25,6 +32,8 @@ impl Unit {
         match self {
             Self::PerSecond => "/s",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
+            Self::Percent => "%",
             Self::Bytes => "bytes",
         }
     }
@@ -40,6 +49,8 @@ pub enum Target {
     Most(f64),
     /// Ours is at most so much more than the baseline.
     MostAbove(f64),
+    /// Ours is at most so much, whatever the baseline is.
+    Within(f64),
 }
 
 /// A further figure of a run: of what, and how much.
@@ -57,6 +68,25 @@ impl Figure {
     }
 }
 
+/// What was seen at one offered load: rates are of calls a second, times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadPoint {
+    /// What was offered, as so many times what can be served.
+    pub load: f64,
+    /// Calls that were offered.
+    pub offered: f64,
+    /// Calls that were answered after their turn.
+    pub served: f64,
+    /// Calls that were refused.
+    pub refused: f64,
+    /// Half of what was served was answered so soon.
+    pub p50_ms: f64,
+    /// 99 of 100 that were served were answered so soon.
+    pub p99_ms: f64,
+    /// 99 of 100 that were refused heard of it so soon; none was refused if there is none.
+    pub refused_p99_ms: Option<f64>,
+}
+
 /// What one run of a case measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
@@ -66,6 +96,37 @@ pub struct Pair {
     pub baseline: f64,
     /// What else was seen.
     pub also: Vec<Figure>,
+    /// What was seen at each offered load, the smallest first; of most cases nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<LoadPoint>,
+}
+
+impl Pair {
+    /// Ours, the baseline, and what else was seen.
+    pub fn new(ours: f64, baseline: f64, also: Vec<Figure>) -> Self {
+        Self { ours, baseline, also, curve: Vec::new() }
+    }
+}
+
+/// What one run measured, by the names of its cases.
+pub type Pairs = Vec<(&'static str, Pair)>;
+
+/// How a case is measured, in a fresh place.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// By a run of its own.
+    Own(fn(&Place) -> Result<Pair, BenchError>),
+    /// By a run that measures other cases, too.
+    Shared(fn(&Place) -> Result<Pairs, BenchError>),
+}
+
+/// Whether a case is run when nobody names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Some seconds, or a minute or two.
+    Usual,
+    /// Many minutes and much of the disk: only if it is asked for, and never as a quick look.
+    Large,
 }
 
 /// Something that is measured.
@@ -81,8 +142,10 @@ pub struct Case {
     pub unit: Unit,
     /// How good it has to be, if that was decided.
     pub target: Option<Target>,
-    /// How it is measured, in a fresh place.
-    pub run: fn(&Place) -> Result<Pair, BenchError>,
+    /// What it takes.
+    pub effort: Effort,
+    /// How it is measured.
+    pub run: Run,
 }
 
 /// A case with what its runs measured.
@@ -131,6 +194,7 @@ impl Measured {
             Target::Least(wanted) => self.ratio >= wanted,
             Target::Most(wanted) => self.ratio <= wanted,
             Target::MostAbove(more) => self.ours - self.held_against <= more,
+            Target::Within(most) => self.ours <= most,
         })
     }
 
@@ -142,6 +206,27 @@ impl Measured {
             of.filter(|it| it.name == name).map(|it| it.value).collect()
         };
         first.iter().map(|it| Figure::new(&it.name, median(all(&it.name)))).collect()
+    }
+
+    /// The medians of what was seen at each offered load.
+    pub fn curve(&self) -> Vec<LoadPoint> {
+        let loads = self.runs.iter().map(|pair| pair.curve.len()).min().unwrap_or(0);
+        let point = |nth: usize| {
+            let of: Vec<LoadPoint> =
+                self.runs.iter().filter_map(|pair| pair.curve.get(nth)).copied().collect();
+            let middle = |get: fn(&LoadPoint) -> f64| median(of.iter().map(get).collect());
+            let refused: Vec<f64> = of.iter().filter_map(|it| it.refused_p99_ms).collect();
+            LoadPoint {
+                load: middle(|it| it.load),
+                offered: middle(|it| it.offered),
+                served: middle(|it| it.served),
+                refused: middle(|it| it.refused),
+                p50_ms: middle(|it| it.p50_ms),
+                p99_ms: middle(|it| it.p99_ms),
+                refused_p99_ms: (!refused.is_empty()).then(|| median(refused)),
+            }
+        };
+        (0..loads).map(point).collect()
     }
 }
 
@@ -164,7 +249,24 @@ impl Case {
         baseline: &'static str,
         run: fn(&Place) -> Result<Pair, BenchError>,
     ) -> Self {
-        Self { name, what, baseline, unit: Unit::PerSecond, target: None, run }
+        let (unit, effort) = (Unit::PerSecond, Effort::Usual);
+        Self { name, what, baseline, unit, target: None, effort, run: Run::Own(run) }
+    }
+
+    /// A case of a run that measures others, too.
+    pub(crate) const fn shared(
+        name: &'static str,
+        what: &'static str,
+        baseline: &'static str,
+        run: fn(&Place) -> Result<Pairs, BenchError>,
+    ) -> Self {
+        let (unit, effort) = (Unit::PerSecond, Effort::Usual);
+        Self { name, what, baseline, unit, target: None, effort, run: Run::Shared(run) }
+    }
+
+    /// The same, only if it is asked for.
+    pub(crate) const fn large(self) -> Self {
+        Self { effort: Effort::Large, ..self }
     }
 
     /// The same with figures of this unit.
@@ -177,7 +279,7 @@ impl Case {
         Self { target: Some(target), ..self }
     }
 
-    /// Measures it once.
+    /// Measures it once, and what its run measures besides.
     ///
     /// In a process of its own, if figures shall not depend on what was measured before: memory that
     /// was freed is used again.
@@ -185,8 +287,12 @@ impl Case {
     /// # Errors
     ///
     /// [`BenchError`]: what kept it from being measured.
-    pub fn measure(&self, place: &Place) -> Result<Pair, BenchError> {
-        (self.run)(&place.fresh()?)
+    pub fn measure(&self, place: &Place) -> Result<Pairs, BenchError> {
+        let place = place.fresh()?;
+        match self.run {
+            Run::Own(run) => Ok(vec![(self.name, run(&place)?)]),
+            Run::Shared(run) => run(&place),
+        }
     }
 }
 
@@ -204,6 +310,9 @@ pub fn cases() -> Vec<Case> {
         stored::CASES,
         ending::CASES,
         memory::CASES,
+        offered::CASES,
+        overload::CASES,
+        large::CASES,
     ]
     .concat()
 }
@@ -223,7 +332,7 @@ mod tests {
     fn a_target_says_whether_it_is_reached() {
         let is_reached = |target, ours, baseline| {
             let case = Case::new("", "", "", |_| Err(BenchError::Unknown("nothing")));
-            let pair = Pair { ours, baseline, also: Vec::new() };
+            let pair = Pair::new(ours, baseline, Vec::new());
             Measured::new(&case.must_be(target), vec![pair]).is_reached()
         };
         assert_eq!(is_reached(Target::Least(0.5), 5.0, 10.0), Some(true));
@@ -232,6 +341,8 @@ mod tests {
         assert_eq!(is_reached(Target::Most(3.0), 31.0, 10.0), Some(false));
         assert_eq!(is_reached(Target::MostAbove(400.0), 600.0, 200.0), Some(true));
         assert_eq!(is_reached(Target::MostAbove(400.0), 700.0, 200.0), Some(false));
+        assert_eq!(is_reached(Target::Within(1_000.0), 999.0, 1.0), Some(true));
+        assert_eq!(is_reached(Target::Within(1_000.0), 1_001.0, 2_000.0), Some(false));
     }
 
     #[test]

@@ -38,5 +38,5 @@ fn destroy(place: &Place) -> Result<Pair, BenchError> {
         host.close().await?;
         Ok((ours, increments))
     })?;
-    Ok(Pair { ours, baseline, also: Vec::new() })
+    Ok(Pair::new(ours, baseline, Vec::new()))
 }

@@ -115,5 +115,22 @@ fn increments(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchErr
         Figure::new("the index alone, such groups", database),
         Figure::new("bytes of an increment", real(u64::try_from(bytes).unwrap_or(0))),
     ];
-    Ok(Pair { ours, baseline, also })
+    Ok(Pair::new(ours, baseline, also))
+}
+
+/// Durable increments a second of so many actors by so many callers: what a turn that changes its
+/// actor is held against.
+///
+/// # Errors
+///
+/// [`BenchError`]: what kept it from being measured.
+pub fn durable_increments(place: &Place, actors: u64, callers: u64) -> Result<f64, BenchError> {
+    let store = place.store("increments")?;
+    block_on(async {
+        let host = host(store, limits(actors), Arc::new(WallClock)).await?;
+        populate(&host, actors, |_| None).await?;
+        let (rate, _) = rate(&host, actors, callers).await?;
+        host.close().await?;
+        Ok(rate)
+    })
 }

@@ -25,13 +25,20 @@ mod alarms;
 mod stored;
 mod ending;
 mod memory;
+mod arrivals;
+mod offered;
+mod overload;
+mod large;
 
 use std::io;
 
 use sexton::{CallError, Error};
 
-pub use self::case::{Case, Figure, Measured, Pair, Target, Unit, cases};
-pub use self::place::Place;
+pub use self::case::{
+    Case, Effort, Figure, LoadPoint, Measured, Pair, Pairs, Run, Target, Unit, cases,
+};
+pub use self::increments::durable_increments;
+pub use self::place::{Place, Progress};
 
 /// Why a case has no figure.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +65,24 @@ pub enum BenchError {
         /// For how long.
         seconds: u64,
     },
+    /// There is too little room on the disk.
+    #[error(
+        "{path} has {} GiB free, and the store will take some {} GiB: free some, or choose another \
+         disk",
+        free_bytes >> 30,
+        needed_bytes.div_ceil(1 << 30)
+    )]
+    Space {
+        /// Where.
+        path: String,
+        /// How much is free.
+        free_bytes: u64,
+        /// How much it takes.
+        needed_bytes: u64,
+    },
+    /// What is replayed.
+    #[error("a replay")]
+    Replay(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The machine does not say what is asked of it.
     #[error("{0} cannot be read on this machine")]
     Unknown(&'static str),

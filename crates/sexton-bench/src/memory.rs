@@ -33,7 +33,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// What the process has in memory, in bytes.
-fn resident() -> Result<f64, BenchError> {
+pub(crate) fn resident() -> Result<f64, BenchError> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u32>().ok());
@@ -86,7 +86,7 @@ fn live(place: &Place) -> Result<Pair, BenchError> {
     let state = query::state::<Subject>(&store, &subject(0))?;
     let state = state.and_then(|state| codec::encode(&state).ok()).map_or(0, |it| it.len());
     let baseline = real(u64::try_from(state).unwrap_or(0));
-    Ok(Pair { ours, baseline, also: vec![Figure::new("actors in memory", live)] })
+    Ok(Pair::new(ours, baseline, vec![Figure::new("actors in memory", live)]))
 }
 
 /// Whether an alarm is kept in memory is decided by how far ahead it is: an hour, by default.
@@ -98,7 +98,7 @@ fn asleep(place: &Place, rings_at: Option<Timestamp>) -> Result<Pair, BenchError
     let ours = of_dormant(place, rings_at)?;
     // Also shows that what is kept in memory is seen.
     let near = of_dormant(place, Some(NEAR))?;
-    Ok(Pair { ours, baseline: 0.0, also: vec![Figure::new("whose alarm is near, bytes", near)] })
+    Ok(Pair::new(ours, 0.0, vec![Figure::new("whose alarm is near, bytes", near)]))
 }
 
 /// What an engine takes for many, more than one for fewer, by how many more they are.

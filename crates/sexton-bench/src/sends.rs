@@ -80,6 +80,6 @@ where
         let (increments, _) = increments::rate(&host, 10_000, CHAINS).await?;
         host.close().await?;
         let also = vec![Figure::new("durable increments, 256 callers", increments)];
-        Ok(Pair { ours, baseline: increments / 2.0, also })
+        Ok(Pair::new(ours, increments / 2.0, also))
     })
 }

@@ -74,15 +74,19 @@ fn activation(place: &Place) -> Result<Pair, BenchError> {
         host.close().await?;
         Ok(rate(reads, took))
     })?;
-    Ok(Pair { ours, baseline, also: Vec::new() })
+    Ok(Pair::new(ours, baseline, Vec::new()))
 }
 
 fn opening(place: &Place, full: u64) -> Result<Pair, BenchError> {
-    let n = place.size(full);
-    make(place, n)?;
-    let baseline = bare::open_database(&place.path("store").join("index.redb"))?;
+    make(place, place.size(full))?;
+    opened(place, "store")
+}
+
+/// Opens the store of this name, which was closed in order, and what it is held against.
+pub(crate) fn opened(place: &Place, name: &str) -> Result<Pair, BenchError> {
+    let baseline = bare::open_database(&place.path(name).join("index.redb"))?;
     let watch = Stopwatch::start();
-    let store = place.store("store")?;
+    let store = place.store(name)?;
     let of_store = milliseconds(watch.elapsed());
     let until_answers = block_on(async {
         let host = host(store, limits(1), Arc::new(WallClock)).await?;
@@ -92,7 +96,7 @@ fn opening(place: &Place, full: u64) -> Result<Pair, BenchError> {
         Ok(took)
     })?;
     let also = vec![Figure::new("until a host on it answers, ms", until_answers)];
-    Ok(Pair { ours: of_store, baseline, also })
+    Ok(Pair::new(of_store, baseline, also))
 }
 
 /// How many of the stored actors are called.
@@ -121,5 +125,5 @@ fn growth(place: &Place, full: u64) -> Result<Pair, BenchError> {
     let (ours, everywhere) = rate(place.size(full).max(CALLED), "large")?;
     let also =
         vec![Figure::new("when any of all stored is called, most of them dormant", everywhere)];
-    Ok(Pair { ours, baseline, also })
+    Ok(Pair::new(ours, baseline, also))
 }

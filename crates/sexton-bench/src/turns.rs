@@ -55,5 +55,5 @@ fn turns(place: &Place, actors: u64, group: u64) -> Result<Pair, BenchError> {
     let ours = rate(n, watch.elapsed());
     store.close()?;
     let baseline = bare::log(place, (actors, group), increments::bytes()?)?;
-    Ok(Pair { ours, baseline, also: Vec::new() })
+    Ok(Pair::new(ours, baseline, Vec::new()))
 }

@@ -208,9 +208,17 @@ pub struct BenchArgs {
     /// How often each case is measured; its figures are medians.
     #[arg(long, value_name = "N", default_value = "5")]
     pub runs: NonZeroU32,
-    /// A quick look: sizes are a twentieth of a full run's.
+    /// A quick look: sizes and times are a twentieth of a full run's.
     #[arg(long)]
     pub quick: bool,
+    /// Also the cases of ten million actors, which take many minutes and gigabytes of the disk; one
+    /// that is given by its whole name needs no such word.
+    #[arg(long, conflicts_with = "quick")]
+    pub large: bool,
+    /// What the case `replay` plays, `.csv` or `.csv.gz`, instead of the list that is shipped; may be
+    /// given several times.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Vec<PathBuf>,
     /// Measure on the disk of this directory; without it, in the system's directory for temporary
     /// files, which may be memory.
     #[arg(long, value_name = "DIR")]
@@ -221,7 +229,7 @@ pub struct BenchArgs {
     /// Hold each case against that of an earlier run, as `--json` wrote it.
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
-    /// Write the table into `performance.md` of this directory, and its picture beside it.
+    /// Write the table into `performance.md` of this directory, and its pictures beside it.
     #[arg(long, value_name = "DIR")]
     pub docs: Option<PathBuf>,
 }

@@ -1,19 +1,22 @@
 //! How fast, beside what it could be at best: cases of `sexton-bench` as a table, JSON and a page.
 
+mod alone;
+mod replay;
 mod page;
 mod plot;
+mod curve;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sexton_bench::{BenchError, Case, Measured, Pair, Place, Target, Unit, cases};
+use sexton_bench::{BenchError, Case, Effort, LoadPoint, Measured, Place, Target, Unit, cases};
 
+use self::alone::{Alone, once};
 use crate::args::BenchArgs;
-use crate::figures::{counted, decimal, duration};
+use crate::figures::{counted, decimal, duration, percent};
+use crate::trace::{TraceError, Traces};
 
 /// By how much a quick run is smaller. Chosen: the largest case takes some seconds.
 const QUICK_PART: u64 = 20;
@@ -48,6 +51,18 @@ pub enum RunError {
     /// No case is called so.
     #[error("no case has `{0}` in its name; `--list` names all")]
     NoCase(String),
+    /// A large case was not asked for by its whole name.
+    #[error("`{0}` is in the names of large cases only: say `--large`, or a whole name")]
+    Large(String),
+    /// A large case was asked for as a quick look.
+    #[error("the case {0} is large, and never quick: leave `--quick` out")]
+    Quick(&'static str),
+    /// Event lists were given, and none is played.
+    #[error("`--trace` is for the case `replay`, which is not among those that are measured")]
+    NoReplay,
+    /// An event list cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// A file cannot be read or written.
     #[error("{}", path.display())]
     File {
@@ -87,15 +102,27 @@ pub struct Bench {
     pub cases: Vec<Measured>,
 }
 
+impl RunError {
+    fn failed(case: &Case, why: &str) -> Self {
+        Self::Failed { name: case.name.to_owned(), why: why.to_owned() }
+    }
+}
+
 /// Measures what was asked for.
 ///
 /// # Errors
 ///
 /// [`RunError`]: what could not be measured, read or written.
 pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Result<(), RunError> {
-    let chosen = chosen(args)?;
+    let named = named(args)?;
     if args.list {
-        return Ok(list(&chosen, out)?);
+        return Ok(list(&named, out)?);
+    }
+    let chosen = chosen(args, named)?;
+    if !args.trace.is_empty() {
+        let is_played = chosen.iter().any(|case| case.name == replay::CASE.name);
+        is_played.then_some(()).ok_or(RunError::NoReplay)?;
+        drop(Traces::open(&args.trace)?);
     }
     let earlier = args.compare.as_deref().map(read).transpose()?;
     let part = if args.quick { QUICK_PART } else { 1 };
@@ -103,37 +130,21 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     let place =
         Place::new(&root, part).map_err(|source| RunError::Place { path: root.clone(), source })?;
     if args.once {
-        return once(&chosen, &place, out);
+        return once(&chosen, place.with_traces(args.trace.clone()), out);
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let machine = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     let mut bench = Bench { cores, machine, runs: args.runs.get(), part, cases: Vec::new() };
     let is_told = args.json.as_deref() != Some(Path::new("-"));
-    let progress = progress(chosen.len(), args.runs.get());
+    let mut alone = Alone::new(&root, args, chosen.len());
     let began = clock();
     for case in &chosen {
-        progress.set_message(case.name);
-        let mut pairs = Vec::new();
-        for _ in 0..args.runs.get() {
-            pairs.push(alone(case, &root, args.quick)?);
-            progress.inc(1);
-        }
-        let measured = Measured::new(case, pairs);
-        progress.suspend(|| line(&measured, earlier.as_ref(), is_told, out))?;
+        let measured = Measured::new(case, alone.pairs(case)?);
+        alone.quiet(|| line(&measured, earlier.as_ref(), is_told, out))?;
         bench.cases.push(measured);
     }
-    progress.finish_and_clear();
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&bench).map_err(io::Error::from)?;
-        if path.as_os_str() == "-" {
-            writeln!(out, "{text}")?;
-        } else {
-            write(path, &text)?;
-        }
-    }
-    if let Some(directory) = &args.docs {
-        write_page(directory, &bench)?;
-    }
+    alone.finish();
+    tell(args, &bench, out)?;
     if is_told {
         let missed = bench.cases.iter().filter(|case| case.is_reached() == Some(false)).count();
         let took = duration(clock() - began);
@@ -144,33 +155,24 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// Measures one case in this process, and prints what it measured as JSON.
-fn once(chosen: &[Case], place: &Place, out: &mut dyn Write) -> Result<(), RunError> {
-    for case in chosen {
-        let pair = case
-            .measure(place)
-            .map_err(|source| RunError::Case { name: case.name.to_owned(), source })?;
-        writeln!(out, "{}", serde_json::to_string(&pair).map_err(io::Error::from)?)?;
+/// Writes the files that were asked for.
+fn tell(args: &BenchArgs, bench: &Bench, out: &mut dyn Write) -> Result<(), RunError> {
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(bench).map_err(io::Error::from)?;
+        if path.as_os_str() == "-" {
+            writeln!(out, "{text}")?;
+        } else {
+            write(path, &text)?;
+        }
     }
-    Ok(())
-}
-
-/// Measures a case in a process of its own: what was measured before leaves no traces in memory.
-fn alone(case: &Case, root: &Path, is_quick: bool) -> Result<Pair, RunError> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--once", "--exact", case.name, "--dir"]).arg(root);
-    command.args(is_quick.then_some("--quick"));
-    let output = command.stdin(Stdio::null()).output()?;
-    let failed = |why: String| RunError::Failed { name: case.name.to_owned(), why };
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+    args.docs.as_deref().map_or(Ok(()), |directory| write_page(directory, bench))
 }
 
 /// The cases with one of these in their names; all, if there are none.
-fn chosen(args: &BenchArgs) -> Result<Vec<Case>, RunError> {
-    let (only, all) = (&args.only, cases());
+fn named(args: &BenchArgs) -> Result<Vec<Case>, RunError> {
+    let mut all = cases();
+    all.push(replay::CASE);
+    let only = &args.only;
     let has = |case: &Case, it: &String| {
         if args.exact { case.name == it } else { case.name.contains(it.as_str()) }
     };
@@ -181,36 +183,50 @@ fn chosen(args: &BenchArgs) -> Result<Vec<Case>, RunError> {
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
-fn list(cases: &[Case], out: &mut dyn Write) -> io::Result<()> {
-    for case in cases {
-        writeln!(out, "{:<16} {}; beside: {}", case.name, case.what, case.baseline)?;
+/// Those of the named cases that are to be measured: large ones only if they were meant.
+fn chosen(args: &BenchArgs, named: Vec<Case>) -> Result<Vec<Case>, RunError> {
+    let is_meant = |case: &Case| args.large || args.only.iter().any(|it| it == case.name);
+    let is_large = |case: &&Case| case.effort == Effort::Large;
+    if let Some(case) = named.iter().filter(is_large).find(|case| args.quick && is_meant(case)) {
+        return Err(RunError::Quick(case.name));
     }
-    Ok(())
+    let chosen: Vec<Case> =
+        named.into_iter().filter(|case| !is_large(&case) || is_meant(case)).collect();
+    match args.only.first().filter(|_| chosen.is_empty()) {
+        Some(pattern) => Err(RunError::Large(pattern.clone())),
+        None => Ok(chosen),
+    }
 }
 
-fn progress(n_cases: usize, runs: u32) -> ProgressBar {
-    let n = u64::try_from(n_cases).unwrap_or(0) * u64::from(runs);
-    let shown = ProgressBar::with_draw_target(Some(n), ProgressDrawTarget::stderr_with_hz(4));
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} runs  {msg}  {elapsed}");
-    shown.with_style(style.expect("the template is well formed"))
+fn list(cases: &[Case], out: &mut dyn Write) -> io::Result<()> {
+    for case in cases {
+        let effort = match case.effort {
+            Effort::Usual => "",
+            Effort::Large => "; only if asked for",
+        };
+        writeln!(out, "{:<18} {}; beside: {}{effort}", case.name, case.what, case.baseline)?;
+    }
+    Ok(())
 }
 
 /// A figure with its unit.
 fn figure(value: f64, unit: Unit) -> String {
     let digits = match unit {
-        Unit::Milliseconds => 2,
+        Unit::Milliseconds | Unit::Microseconds => 2,
+        Unit::Percent => 1,
         Unit::PerSecond | Unit::Bytes => 0,
     };
     format!("{} {}", decimal(value, digits), unit.name())
 }
 
 /// What has to be, in a few signs.
-fn wanted(target: Option<Target>) -> String {
+fn wanted(target: Option<Target>, unit: Unit) -> String {
     match target {
         None => String::new(),
         Some(Target::Least(ratio)) => format!("at least {ratio}"),
         Some(Target::Most(ratio)) => format!("at most {ratio}"),
         Some(Target::MostAbove(more)) => format!("at most {more} more"),
+        Some(Target::Within(most)) => format!("at most {}", figure(most, unit)),
     }
 }
 
@@ -221,6 +237,22 @@ fn verdict(case: &Measured) -> &'static str {
         Some(true) => "reached",
         Some(false) => "MISSED",
     }
+}
+
+/// What was seen at one offered load.
+fn at_load(point: &LoadPoint) -> String {
+    let share = |part: f64| percent(part, point.offered);
+    let ms = |time: f64| decimal(time, 2);
+    let refused = point
+        .refused_p99_ms
+        .map_or(String::new(), |time| format!(" ({} ms for 99 of 100)", ms(time)));
+    let (load, offered) = (decimal(point.load, 2), decimal(point.offered, 0));
+    let (served, p50, p99) = (share(point.served), ms(point.p50_ms), ms(point.p99_ms));
+    let share_refused = share(point.refused);
+    format!(
+        "offered {load} times ({offered} /s): served {served}, half in {p50} ms, 99 of 100 in \
+         {p99} ms; refused {share_refused}{refused}"
+    )
 }
 
 /// One case as lines of text.
@@ -237,12 +269,15 @@ fn line(
     let (ours, baseline) = (figure(case.ours, case.unit), figure(case.held_against, case.unit));
     let target = match verdict(case) {
         "" => String::new(),
-        verdict => format!("   {}: {verdict}", wanted(case.target)),
+        verdict => format!("   {}: {verdict}", wanted(case.target, case.unit)),
     };
     writeln!(out, "  {ours}   beside {baseline}   ratio {}{target}", decimal(case.ratio, 2))?;
     writeln!(out, "  beside: {}", case.baseline)?;
     for also in case.also() {
         writeln!(out, "  {}: {}", also.name, decimal(also.value, 1))?;
+    }
+    for point in case.curve() {
+        writeln!(out, "  {}", at_load(&point))?;
     }
     let before = earlier.and_then(|it| it.cases.iter().find(|before| before.name == case.name));
     if let Some(before) = before {
@@ -268,7 +303,7 @@ fn write(path: &Path, text: &str) -> Result<(), RunError> {
     fs::write(path, text).map_err(|source| RunError::File { path: path.to_owned(), source })
 }
 
-/// Writes the table into the page, and the picture beside it.
+/// Writes the table into the page, and the pictures beside it.
 fn write_page(directory: &Path, bench: &Bench) -> Result<(), RunError> {
     let path = directory.join("performance.md");
     let before = match fs::read_to_string(&path) {
@@ -278,5 +313,7 @@ fn write_page(directory: &Path, bench: &Bench) -> Result<(), RunError> {
     };
     write(&path, &page::with_table(&before, bench))?;
     let picture = plot::ratios(bench).map_err(|error| RunError::Plot(error.to_string()))?;
-    write(&directory.join("performance.svg"), &picture)
+    write(&directory.join("performance.svg"), &picture)?;
+    let curve = curve::picture(&bench.cases).map_err(|error| RunError::Plot(error.to_string()))?;
+    curve.map_or(Ok(()), |picture| write(&directory.join("overload.svg"), &picture))
 }

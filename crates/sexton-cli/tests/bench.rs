@@ -18,6 +18,80 @@ fn every_case_is_named_with_what_it_is_held_against() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text.lines().count() >= 20, "{text}");
     assert!(text.lines().all(|line| line.contains("beside: ")), "{text}");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    let new = ["offered-load", "overload-alarms", "opening-10m", "growth-10m", "replay"];
+    assert!(new.iter().all(|name| names.contains(name)), "{names:?}");
+    let large = text.lines().filter(|line| line.ends_with("; only if asked for")).count();
+    assert_eq!(large, 2, "{text}");
+}
+
+#[test]
+fn what_is_asked_together_and_cannot_be_is_told() {
+    for (args, said) in [
+        (&["10m"][..], "`10m` is in the names of large cases only: say `--large`"),
+        (&["growth-10m", "--quick"], "the case growth-10m is large, and never quick"),
+        (&["--large", "--quick"], "'--large' cannot be used with '--quick'"),
+        (&["replay", "--trace=/no/such.csv"], "/no/such.csv"),
+        (&["turn-1-256", "--trace=/no/such.csv"], "`--trace` is for the case `replay`"),
+    ] {
+        let output = bench(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+/// The cases that a quick look at these measured, as JSON.
+fn quick(args: &[&str]) -> Vec<Value> {
+    let output = bench(&[&["--quick", "--runs=1", "--json=-"], args].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    all["cases"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn one_overload_measures_what_becomes_of_calls_alarms_actors_and_memory() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let place = format!("--dir={}", folder.path().display());
+    let cases = quick(&["overload-served", "overload-alarms", "overload-memory", &place]);
+    let names: Vec<&str> = cases.iter().filter_map(|case| case["name"].as_str()).collect();
+    assert_eq!(names, ["overload-served", "overload-alarms", "overload-memory"]);
+    let rang = |case: &Value| {
+        let also = case["runs"][0]["also"].as_array().expect("a list").clone();
+        also.into_iter().find(|it| it["name"] == "alarms that rang").expect("told")
+    };
+    assert_eq!(rang(&cases[1])["value"].as_f64(), Some(3_000.0));
+    assert!(cases.iter().all(|case| case["ours"].as_f64() > Some(0.0)), "{cases:?}");
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0, "it is swept");
+}
+
+#[test]
+fn latency_against_offered_load_is_written_as_figures_and_as_a_picture() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let place = format!("--dir={}", folder.path().display());
+    let docs = format!("--docs={}", folder.path().display());
+    let cases = quick(&["offered-load", &place, &docs]);
+    let curve = cases[0]["runs"][0]["curve"].as_array().expect("a curve").clone();
+    assert!(curve.len() >= 8, "{curve:?}");
+    let rises = |key: &str| curve[0][key].as_f64() < curve[curve.len() - 1][key].as_f64();
+    assert!(rises("load") && rises("offered"), "{curve:?}");
+    let picture = fs::read_to_string(folder.path().join("overload.svg")).expect("written");
+    assert!(picture.contains("offered load, as so many times"), "{picture}");
+}
+
+#[test]
+fn a_replay_is_measured_with_the_list_that_is_shipped_and_with_others() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let place = format!("--dir={}", folder.path().display());
+    let rows = |case: &Value| case["runs"][0]["also"][0].clone();
+    let shipped = quick(&["replay", &place]);
+    assert_eq!(rows(&shipped[0])["name"], "rows of shipped.csv");
+    let list = folder.path().join("short.csv");
+    let text = "t_ms,kind,id,parent,event,info\n0,node,n,,request,\n9,node,n,,ready,\n";
+    fs::write(&list, text).expect("the machine can do this");
+    let given = quick(&["replay", &place, &format!("--trace={}", list.display())]);
+    assert_eq!(rows(&given[0])["name"], "rows of short.csv");
+    assert_eq!(rows(&given[0])["value"].as_f64(), Some(2.0));
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn table(bench: &Bench) -> String {
 fn row(case: &Measured) -> String {
     let (ours, baseline) = (figure(case.ours, case.unit), figure(case.held_against, case.unit));
     let (name, what, of) = (&case.name, &case.what, &case.baseline);
-    let (ratio, target, verdict) = (decimal(case.ratio, 2), wanted(case.target), verdict(case));
+    let (ratio, target, verdict) =
+        (decimal(case.ratio, 2), wanted(case.target, case.unit), verdict(case));
     format!("| `{name}` | {what} | {ours} | {baseline}: {of} | {ratio} | {target} | {verdict} |")
 }
 

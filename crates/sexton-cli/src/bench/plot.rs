@@ -37,7 +37,7 @@ pub(super) fn ratios(bench: &Bench) -> Result<String, DrawingAreaErrorKind<io::E
                 ("sans-serif", 17).into_font().color(&INK),
             )
             .x_label_area_size(34)
-            .y_label_area_size(130)
+            .y_label_area_size(170)
             .build_cartesian_2d((low..high).log_scale(), -n..0.0)?;
         chart
             .configure_mesh()
@@ -58,7 +58,7 @@ pub(super) fn ratios(bench: &Bench) -> Result<String, DrawingAreaErrorKind<io::E
             chart.draw_series([Rectangle::new(area, colour.filled())])?;
             let target = match case.target {
                 Some(Target::Least(target) | Target::Most(target)) => Some(target),
-                Some(Target::MostAbove(_)) | None => None,
+                Some(Target::MostAbove(_) | Target::Within(_)) | None => None,
             };
             let mark = |target| vec![(target, top - 0.95), (target, top - 0.05)];
             chart.draw_series(
