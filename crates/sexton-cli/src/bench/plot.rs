@@ -33,7 +33,7 @@ pub(super) fn ratios(bench: &Bench) -> Result<String, DrawingAreaErrorKind<io::E
         let mut chart = ChartBuilder::on(&root)
             .margin(12)
             .caption(
-                "ratio to the baseline of the same run (of ms and bytes less is better); the mark is the target",
+                "ratio to the baseline of the same run (of times and bytes less is better); the mark is the target",
                 ("sans-serif", 17).into_font().color(&INK),
             )
             .x_label_area_size(34)
