@@ -1,0 +1,110 @@
+//! What the agent says by itself: that it is ready, and then, again and again, that it lives.
+//!
+//! Each call carries the epoch of the node's life for which the agent was started, and a token of
+//! that life, read from a file each time, because it may be replaced. A call that fails is made
+//! again; nothing waits for it.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Client;
+use thiserror::Error;
+
+use crate::VERSION;
+use crate::clock;
+use crate::wire::Report;
+
+/// How long one call may take. Chosen: a control plane that takes longer is asked again.
+const CALL: Duration = Duration::from_secs(10);
+/// The wait before `ready` is said again, doubled each time up to the heartbeat's own.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Where and how often an agent calls back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callbacks {
+    /// The control plane's address for callbacks, without a slash at its end.
+    pub url: String,
+    /// The file of the token.
+    pub token: PathBuf,
+    /// How often it says that it lives.
+    pub every: Duration,
+}
+
+/// Why a call was not taken.
+#[derive(Debug, Error)]
+enum CallError {
+    #[error("the token cannot be read")]
+    Token(#[from] std::io::Error),
+    #[error("the control plane was not reached")]
+    Unreached(#[from] reqwest::Error),
+    #[error("the control plane answered {0}")]
+    Answer(u16),
+}
+
+/// Whoever calls.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    to: Callbacks,
+    client: Client,
+    path: String,
+    report: Report,
+}
+
+impl Caller {
+    pub(crate) fn new(to: Callbacks, node: &str, epoch: u32) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .timeout(CALL)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        let path = format!("{}/nodes/{}", to.url.trim_end_matches('/'), escaped(node));
+        Ok(Self { to, client, path, report: Report { epoch, version: VERSION.to_owned() } })
+    }
+
+    /// Calls until the task is dropped.
+    #[expect(clippy::infinite_loop, reason = "it ends with its task")]
+    pub(crate) async fn call(self) -> Infallible {
+        let mut wait = AGAIN;
+        while !self.say("ready").await {
+            clock::rest(wait.min(self.to.every)).await;
+            wait = wait.saturating_mul(2);
+        }
+        loop {
+            self.say("heartbeat").await;
+            clock::rest(self.to.every).await;
+        }
+    }
+
+    /// Whether it was heard.
+    async fn say(&self, what: &str) -> bool {
+        match self.post(what).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(target: "sexton", what, %error, "a callback was not taken");
+                false
+            }
+        }
+    }
+
+    async fn post(&self, what: &str) -> Result<(), CallError> {
+        let token = std::fs::read_to_string(&self.to.token)?;
+        let request = self.client.post(format!("{}/{what}", self.path));
+        let answer = request.bearer_auth(token.trim()).json(&self.report).send().await?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(CallError::Answer(status.as_u16())) }
+    }
+}
+
+/// A name as one part of a path.
+pub fn escaped(name: &str) -> String {
+    let mut path = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.extend(format!("%{byte:02X}").chars());
+        }
+    }
+    path
+}

@@ -1,0 +1,419 @@
+//! The workspaces of one machine: directories, groups of processes, and what is written of them.
+//!
+//! ```text
+//! <root>/lock                      held while an agent runs
+//! <root>/agent.json                who that is, and where it listens
+//! <root>/workspaces/<id>.json      what was asked for, and its first process with start time
+//! <root>/workspaces/<id>/          its files
+//! ```
+//!
+//! A record is written before anything is made and removed after everything is gone, so a crash
+//! anywhere leaves something that the list shows and that a repeated call ends or completes.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::process::{self, MARK, Process, SESSION_MARK};
+use crate::wire::{COMMAND_BYTES_MAX, Code, Doing, Order, Problem, View, WORDS_MAX, is_id};
+
+/// The most runs inside one workspace that are remembered. Chosen: there is one at a time.
+const SESSIONS_MAX: usize = 64;
+/// What a workspace sees of the agent's environment: where programs are, and nothing else.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What shall be of a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wanted {
+    Running,
+    Asleep,
+    Stopped,
+}
+
+/// The file of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    order: Order,
+    wanted: Wanted,
+    /// Its first process, from the moment at which it is known.
+    process: Option<Process>,
+    sessions: BTreeMap<String, Option<Process>>,
+}
+
+/// The workspaces below one directory.
+#[derive(Debug)]
+pub struct Workspaces {
+    directory: PathBuf,
+    count_max: usize,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+fn unavailable(what: &str, error: &io::Error) -> Problem {
+    Problem::new(Code::Unavailable, format!("failed to {what}: {error}"))
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no workspace {id}"))
+}
+
+fn check(order: &[String]) -> Result<(), Problem> {
+    let n_bytes: usize = order.iter().map(String::len).sum();
+    let is_whole = order.first().is_some_and(|program| !program.is_empty());
+    let has_zero = order.iter().any(|word| word.contains('\0'));
+    if !is_whole || has_zero || order.len() > WORDS_MAX || n_bytes > COMMAND_BYTES_MAX {
+        let why = format!(
+            "a command is 1 to {WORDS_MAX} words and {COMMAND_BYTES_MAX} bytes, without zeros"
+        );
+        return Err(Problem::new(Code::Invalid, why));
+    }
+    Ok(())
+}
+
+impl Workspaces {
+    /// Those that lie in `root`, which is made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub fn open(root: &Path, count_max: usize) -> io::Result<Self> {
+        let directory = root.join("workspaces");
+        fs::create_dir_all(&directory)?;
+        // The mark of what runs in it is its path: one path, whatever led there.
+        let directory = directory.canonicalize()?;
+        Ok(Self { directory, count_max, changing: Mutex::new(()) })
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self, id: &str) -> Result<PathBuf, Problem> {
+        if is_id(id) {
+            return Ok(self.directory.join(id));
+        }
+        Err(Problem::new(Code::Invalid, "an id is 1 to 128 letters, digits, `-`, `_` and `.`"))
+    }
+
+    fn record(&self, id: &str) -> PathBuf {
+        self.directory.join(format!("{id}.json"))
+    }
+
+    fn load(&self, id: &str) -> Result<Option<Record>, Problem> {
+        files::read_json(&self.record(id)).map_err(|error| unavailable("read a record", &error))
+    }
+
+    fn expect(&self, id: &str) -> Result<Record, Problem> {
+        self.files(id)?;
+        self.load(id)?.ok_or_else(|| missing(id))
+    }
+
+    fn store(&self, id: &str, record: &Record) -> Result<(), Problem> {
+        let written = files::write_json(&self.record(id), record);
+        written.map_err(|error| unavailable("write a record", &error))
+    }
+
+    fn ids(&self) -> io::Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            ids.extend(id.filter(|id| is_id(id)).map(str::to_owned));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn members(&self, id: &str, leader: Option<&Process>) -> io::Result<Vec<Process>> {
+        process::members((MARK, self.directory.join(id).as_os_str()), leader)
+    }
+
+    fn view(&self, id: &str, record: &Record) -> View {
+        if let Some(process) = &record.process {
+            process.reap();
+        }
+        let alive = record.process.as_ref().filter(|it| it.is_alive());
+        let doing = match record.wanted {
+            Wanted::Stopped => Doing::Stopped,
+            Wanted::Asleep if alive.is_some() => Doing::Asleep,
+            Wanted::Running if alive.is_some() => Doing::Running,
+            Wanted::Asleep | Wanted::Running => Doing::Ended,
+        };
+        let mut sessions = Vec::new();
+        for (session, process) in &record.sessions {
+            if let Some(process) = process {
+                process.reap();
+                sessions.extend(process.is_alive().then(|| session.clone()));
+            }
+        }
+        let directory = self.directory.join(id).display().to_string();
+        let pid = alive.map(|it| it.pid);
+        View { id: id.to_owned(), run: record.order.run, doing, pid, directory, sessions }
+    }
+
+    /// Every workspace, in order of ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Unavailable`] if a file cannot be read: a list is whole or none.
+    pub fn list(&self) -> Result<Vec<View>, Problem> {
+        let ids = self.ids().map_err(|error| unavailable("list the workspaces", &error))?;
+        let mut views = Vec::new();
+        for id in ids {
+            // One that was deleted meanwhile is not there.
+            views.extend(self.load(&id)?.map(|record| self.view(&id, &record)));
+        }
+        Ok(views)
+    }
+
+    /// Makes a workspace, or makes one run again; also says whether anything was started.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Invalid`], [`Code::Conflict`] if a later making is there already, [`Code::Full`],
+    /// [`Code::Unavailable`].
+    ///
+    /// # Durability
+    ///
+    /// Asked again with the same number it finds what the first call left, also after a crash of
+    /// the agent: a process that runs is never started twice.
+    pub fn put(&self, id: &str, order: Order) -> Result<(View, bool), Problem> {
+        let files = self.files(id)?;
+        check(&order.command)?;
+        let _change = self.change();
+        let mut record = match self.load(id)? {
+            Some(record) if record.order.run > order.run => {
+                let why = format!("workspace {id} is at run {} already", record.order.run);
+                return Err(Problem::new(Code::Conflict, why));
+            }
+            Some(record) => {
+                let is_same = record.order.run == order.run && record.wanted != Wanted::Stopped;
+                let view = self.view(id, &record);
+                if is_same && view.pid.is_some() {
+                    return Ok((view, false));
+                }
+                Record { order, wanted: Wanted::Running, ..record }
+            }
+            None => {
+                self.check_room()?;
+                let (wanted, sessions) = (Wanted::Running, BTreeMap::new());
+                Record { order, wanted, process: None, sessions }
+            }
+        };
+        self.end_all(id, &mut record)?;
+        self.store(id, &record)?;
+        fs::create_dir_all(&files).map_err(|error| unavailable("make a directory", &error))?;
+        self.start(id, &mut record)?;
+        Ok((self.view(id, &record), true))
+    }
+
+    fn check_room(&self) -> Result<(), Problem> {
+        let ids = self.ids().map_err(|error| unavailable("count the workspaces", &error))?;
+        if ids.len() < self.count_max {
+            return Ok(());
+        }
+        let why = format!("there are {} workspaces, and no more may be", self.count_max);
+        Err(Problem::new(Code::Full, why))
+    }
+
+    /// Starts the first process, of whose kind nothing runs.
+    fn start(&self, id: &str, record: &mut Record) -> Result<(), Problem> {
+        let process = self.spawn(id, &record.order.command, None)?;
+        record.process = Some(process);
+        self.store(id, record)
+    }
+
+    fn spawn(
+        &self,
+        id: &str,
+        words: &[String],
+        session: Option<&OsStr>,
+    ) -> Result<Process, Problem> {
+        let files = self.directory.join(id);
+        let [program, arguments @ ..] = words else { unreachable!("a command was checked") };
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&files).process_group(0);
+        command.env_clear().env("PATH", PATH).env("HOME", &files).env(MARK, &files);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(session) = session {
+            command.env(SESSION_MARK, session);
+        }
+        // Dropped without a wait: it is found by its number and start time, and reaped by them.
+        let child = command.spawn().map_err(|error| {
+            Problem::new(Code::Invalid, format!("failed to start `{program}`: {error}"))
+        })?;
+        Process::of(child.id())
+            .ok_or_else(|| Problem::new(Code::Unavailable, "the process ended before it was seen"))
+    }
+
+    /// Ends everything that runs of a workspace.
+    fn end_all(&self, id: &str, record: &mut Record) -> Result<(), Problem> {
+        let leader = record.process.take();
+        let ended = process::end(|| self.members(id, leader.as_ref()));
+        ended.map_err(|error| unavailable("end the processes", &error))?;
+        let sessions = record.sessions.values().flatten();
+        leader.iter().chain(sessions).for_each(Process::reap);
+        Ok(())
+    }
+
+    /// Ends everything of a workspace: processes, files, record. No such thing is done; whether
+    /// there was one is said.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Invalid`], [`Code::Unavailable`].
+    ///
+    /// # Durability
+    ///
+    /// The record goes last: a crash before that leaves a workspace that is still listed.
+    pub fn delete(&self, id: &str) -> Result<bool, Problem> {
+        let files = self.files(id)?;
+        let _change = self.change();
+        let record = self.load(id)?;
+        let was_there = record.is_some() || files.exists();
+        let (order, sessions) = (Order { run: 0, command: Vec::new() }, BTreeMap::new());
+        let none = Record { order, wanted: Wanted::Stopped, process: None, sessions };
+        self.end_all(id, &mut record.unwrap_or(none))?;
+        files::remove(&files).map_err(|error| unavailable("remove the files", &error))?;
+        files::remove(&self.record(id)).map_err(|error| unavailable("remove a record", &error))?;
+        Ok(was_there)
+    }
+
+    /// Ends what runs in a workspace and keeps its files.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::Unavailable`].
+    pub fn stop(&self, id: &str) -> Result<View, Problem> {
+        let _change = self.change();
+        let mut record = self.expect(id)?;
+        self.end_all(id, &mut record)?;
+        record.wanted = Wanted::Stopped;
+        self.store(id, &record)?;
+        Ok(self.view(id, &record))
+    }
+
+    /// Halts every process of a workspace where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::Conflict`] if it does not run, [`Code::Unavailable`].
+    pub fn sleep(&self, id: &str) -> Result<View, Problem> {
+        self.signal(id, Signal::STOP, Wanted::Asleep)
+    }
+
+    /// Lets every process of a workspace go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`sleep`](Self::sleep).
+    pub fn wake(&self, id: &str) -> Result<View, Problem> {
+        self.signal(id, Signal::CONT, Wanted::Running)
+    }
+
+    fn signal(&self, id: &str, signal: Signal, wanted: Wanted) -> Result<View, Problem> {
+        let _change = self.change();
+        let mut record = self.expect(id)?;
+        if self.view(id, &record).pid.is_none() {
+            return Err(Problem::new(Code::Conflict, format!("workspace {id} does not run")));
+        }
+        record.wanted = wanted;
+        self.store(id, &record)?;
+        let all = || -> io::Result<()> {
+            for process in self.members(id, record.process.as_ref())? {
+                process.signal(signal)?;
+            }
+            Ok(())
+        };
+        all().map_err(|error| unavailable("signal the processes", &error))?;
+        Ok(self.view(id, &record))
+    }
+
+    /// Ends what runs in a workspace and starts it again, on the same files.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::Unavailable`].
+    pub fn recover(&self, id: &str) -> Result<View, Problem> {
+        let _change = self.change();
+        let mut record = self.expect(id)?;
+        self.end_all(id, &mut record)?;
+        record.wanted = Wanted::Running;
+        self.store(id, &record)?;
+        self.start(id, &mut record)?;
+        Ok(self.view(id, &record))
+    }
+
+    /// Begins a run inside a workspace, or finds the one that was begun, also if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::Conflict`] if the workspace does not run, [`Code::Invalid`],
+    /// [`Code::Full`], [`Code::Unavailable`].
+    pub fn begin(&self, id: &str, session: &str, command: &[String]) -> Result<View, Problem> {
+        self.files(session)?;
+        check(command)?;
+        let _change = self.change();
+        let mut record = self.expect(id)?;
+        if matches!(record.sessions.get(session), Some(Some(_))) {
+            return Ok(self.view(id, &record));
+        }
+        if self.view(id, &record).doing != Doing::Running {
+            return Err(Problem::new(Code::Conflict, format!("workspace {id} does not run")));
+        }
+        if record.sessions.len() >= SESSIONS_MAX {
+            let why = format!("workspace {id} had {SESSIONS_MAX} runs, and no more may be");
+            return Err(Problem::new(Code::Full, why));
+        }
+        // One that was begun and not recorded is ended, and begun anew.
+        record.sessions.insert(session.to_owned(), None);
+        self.store(id, &record)?;
+        self.end_session(id, session, None)?;
+        let process = self.spawn(id, command, Some(&self.session_mark(id, session)))?;
+        record.sessions.insert(session.to_owned(), Some(process));
+        self.store(id, &record)?;
+        Ok(self.view(id, &record))
+    }
+
+    /// Ends a run inside a workspace. No such thing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Invalid`], [`Code::Unavailable`].
+    pub fn cease(&self, id: &str, session: &str) -> Result<(), Problem> {
+        self.files(id)?;
+        self.files(session)?;
+        let _change = self.change();
+        let Some(mut record) = self.load(id)? else { return Ok(()) };
+        let process = record.sessions.remove(session).flatten();
+        self.end_session(id, session, process.as_ref())?;
+        self.store(id, &record)
+    }
+
+    fn session_mark(&self, id: &str, session: &str) -> OsString {
+        let mut mark = self.directory.join(id).into_os_string();
+        mark.push("#");
+        mark.push(session);
+        mark
+    }
+
+    fn end_session(&self, id: &str, of: &str, leader: Option<&Process>) -> Result<(), Problem> {
+        let mark = self.session_mark(id, of);
+        let ended = process::end(|| process::members((SESSION_MARK, &mark), leader));
+        ended.map_err(|error| unavailable("end the processes", &error))?;
+        if let Some(leader) = leader {
+            leader.reap();
+        }
+        Ok(())
+    }
+}

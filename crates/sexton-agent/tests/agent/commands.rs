@@ -1,0 +1,56 @@
+//! The command line: keys and tokens by hand, and errors that say what to do.
+
+use std::process::{Command, Output};
+
+use reqwest::Method;
+
+use super::support::Place;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sexton-agent")).args(arguments).output().expect("it can")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it can")
+}
+
+#[tokio::test]
+async fn a_key_and_a_token_made_by_hand_open_the_door() {
+    let place = Place::new();
+    let agent = place.agent().await;
+    let private = place.directory.path().join("private.pem").display().to_string();
+    let keys = place.keys().display().to_string();
+    let key = ["key", "--file", &keys, "--kid", "by-hand", "--private", &private];
+    for _ in 0..2 {
+        // The second time it is there, and is the same.
+        assert!(run(&key).status.success());
+    }
+    let of = ["--node", "n-1", "--epoch", "3"];
+    let token = [&["token", "--key", &private, "--kid", "by-hand"], &of[..]].concat();
+    let token = run(&token);
+    assert!(token.status.success(), "{}", text(&token.stderr));
+    let token = text(&token.stdout);
+    let call = (Method::GET, "/workspaces");
+    assert_eq!(agent.call(call.clone(), Some(token.trim()), None).await.0, 200);
+    assert_eq!(agent.call(call, Some(&place.token(None)), None).await.0, 200, "for a while yet");
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named() {
+    let place = Place::new();
+    let root = place.root().display().to_string();
+    let keys = place.directory.path().join("none").display().to_string();
+    let serve = ["serve", "--root", &root, "--node", "n", "--keys", &keys];
+    let failed = run(&serve);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed.stderr);
+    assert!(said.contains("sexton-agent: the platform's keys cannot be used\n  because failed to"));
+    assert!(said.contains("none\n  because there is no such file"), "{said}");
+    let failed = run(&["serve", "--node", "n"]);
+    assert_eq!(failed.status.code(), Some(2));
+    assert!(text(&failed.stderr).contains("--root <ROOT>"));
+    let failed = run(&[&serve[..], &["--callbacks", "http://127.0.0.1:1"]].concat());
+    assert!(text(&failed.stderr).contains("--callback-token"), "{}", text(&failed.stderr));
+    let failed = run(&["token", "--key", &keys, "--kid", "k", "--node", "n"]);
+    assert!(text(&failed.stderr).contains("failed to read"));
+}
