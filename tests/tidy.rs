@@ -503,7 +503,6 @@ mod offences {
         check(ascii, "// caf\u{e9}\n", "let s = \"caf\u{e9}\"; let c = '\u{e9}';\n");
         check(ascii, "let s = \"\\\"\"; // \u{e9}\n", "let s = r#\"\"\u{e9}\"#;\n");
         check(ascii, "/// \u{e9} \"e\"\n", "/// see(\"\u{e9}\");\n");
-        check(ascii, "/// \u{e9} \"e\"\n", "/// see(\"\u{e9}\");\n");
     }
 
     #[test]

@@ -1,0 +1,220 @@
+//! Calls of agents: each with a token of its own, each with a bound in time.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sexton::ActorRef;
+use sexton_agent::callbacks::escaped;
+use sexton_agent::server::Run;
+use sexton_agent::wire::{Order, Problem, View, is_id};
+use sexton_fleet::Machine;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use thiserror::Error;
+
+use crate::platform::{Platform, PlatformError};
+
+/// How long a connection may take to be made. Chosen: machines are near.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a call may take. Chosen: longer than the agent itself gives a call.
+const CALL: Duration = Duration::from_secs(20);
+/// The longest answer that is read, in bytes. Chosen: a list of a hundred workspaces has 30 KiB.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why an agent did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// Nobody answered, or not in full: it may have taken effect.
+    #[error("the agent was not reached")]
+    Unreached(#[from] reqwest::Error),
+    /// The answer is longer than any should be: it may have taken effect.
+    #[error("the agent's answer is too long, or is none")]
+    Unreadable,
+    /// It refused, and says why.
+    #[error("the agent refused")]
+    Refused(#[from] Problem),
+    /// No token could be made; nothing was sent.
+    #[error("no token could be made")]
+    Token(#[from] PlatformError),
+}
+
+/// The id by which an agent knows a workspace or a run: of one life, and with nothing in it that
+/// means something in a path.
+///
+/// # Example
+///
+/// ```
+/// use sexton::{ActorId, ActorRef};
+/// use sexton_providers::workspace_id;
+///
+/// let life = |name: &str, incarnation| ActorRef {
+///     id: ActorId::new("workspace", name).expect("a good name"),
+///     incarnation,
+/// };
+/// assert_eq!(workspace_id(&life("w-1", 2)), "w-1.2");
+/// assert!(workspace_id(&life("../../etc", 1)).starts_with("x-"));
+/// ```
+pub fn workspace_id(life: &ActorRef) -> String {
+    let name = life.id.name();
+    // What begins as a digest could be one.
+    let is_plain = is_id(name) && name.len() <= 64 && !name.starts_with("x-");
+    if is_plain {
+        return format!("{name}.{}", life.incarnation);
+    }
+    format!("x-{}.{}", digest(name), life.incarnation)
+}
+
+/// 128 bits of SHA-256, as text: a name of its own for whatever text.
+pub(crate) fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Calls agents in the name of the platform.
+#[derive(Clone, Debug)]
+pub struct Agents {
+    client: Client,
+    platform: Arc<Platform>,
+}
+
+/// One agent, and the one thing there that a call is about.
+struct To<'a> {
+    machine: &'a Machine,
+    node: &'a ActorRef,
+    workspace: &'a str,
+    /// What follows the workspace in the path.
+    rest: &'a str,
+}
+
+impl Agents {
+    /// A caller with the platform's keys.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Unreached`] if the client cannot be set up.
+    pub fn new(platform: Arc<Platform>) -> Result<Self, AgentError> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { client, platform })
+    }
+
+    fn request(&self, method: Method, to: &To<'_>) -> Result<RequestBuilder, AgentError> {
+        let of = (to.node.id.name(), to.node.incarnation);
+        let token = self.platform.for_agent(of, Some(to.workspace))?;
+        let address = &to.machine.address;
+        let url =
+            if address.contains("://") { address.clone() } else { format!("http://{address}") };
+        let url = format!("{url}/workspaces/{}{}", escaped_id(to.workspace), to.rest);
+        Ok(self.client.request(method, url).bearer_auth(token))
+    }
+
+    async fn send<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, AgentError> {
+        let mut answer = call.send().await?;
+        let status = answer.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(AgentError::Unreadable);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            let text = if bytes.is_empty() { b"null".as_slice() } else { &bytes };
+            return serde_json::from_slice(text).ok().ok_or(AgentError::Unreadable);
+        }
+        let problem = serde_json::from_slice::<Problem>(&bytes).ok();
+        Err(problem.map_or(AgentError::Unreadable, AgentError::Refused))
+    }
+
+    /// Makes a workspace, or makes one run again.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; asked again with the same order it is made once.
+    pub async fn put(
+        &self,
+        machine: &Machine,
+        of: (&ActorRef, &str),
+        order: &Order,
+    ) -> Result<View, AgentError> {
+        let to = To { machine, node: of.0, workspace: of.1, rest: "" };
+        self.with_body(Method::PUT, &to, order).await
+    }
+
+    async fn with_body<B: Serialize + Sync>(
+        &self,
+        method: Method,
+        to: &To<'_>,
+        body: &B,
+    ) -> Result<View, AgentError> {
+        self.send(self.request(method, to)?.json(body)).await
+    }
+
+    /// Ends a workspace with all that is in it. No such thing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; can be repeated.
+    pub async fn delete(&self, machine: &Machine, of: (&ActorRef, &str)) -> Result<(), AgentError> {
+        let to = To { machine, node: of.0, workspace: of.1, rest: "" };
+        self.send(self.request(Method::DELETE, &to)?).await
+    }
+
+    /// Stops, wakes, ... what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; can be repeated.
+    pub async fn change(
+        &self,
+        machine: &Machine,
+        of: (&ActorRef, &str),
+        verb: &str,
+    ) -> Result<View, AgentError> {
+        let rest = format!("/{verb}");
+        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
+        self.send(self.request(Method::POST, &to)?).await
+    }
+
+    /// Begins a run inside a workspace, once.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; can be repeated.
+    pub async fn begin(
+        &self,
+        machine: &Machine,
+        of: (&ActorRef, &str, &str),
+        command: &[String],
+    ) -> Result<View, AgentError> {
+        let rest = format!("/sessions/{}", escaped_id(of.2));
+        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
+        self.with_body(Method::PUT, &to, &Run { command: command.to_vec() }).await
+    }
+
+    /// Ends a run inside a workspace. No such thing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; can be repeated.
+    pub async fn cease(
+        &self,
+        machine: &Machine,
+        of: (&ActorRef, &str, &str),
+    ) -> Result<(), AgentError> {
+        let rest = format!("/sessions/{}", escaped_id(of.2));
+        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
+        self.send(self.request(Method::DELETE, &to)?).await
+    }
+}
+
+/// Ids of ours need no escape; another's would.
+fn escaped_id(id: &str) -> String {
+    if is_id(id) { id.to_owned() } else { escaped(id) }
+}

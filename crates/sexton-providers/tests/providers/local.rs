@@ -1,0 +1,143 @@
+//! `LocalProcesses` by itself: its duties, what a crash leaves, and what is not its own.
+
+use rustix::process::Signal;
+use sexton::ActorRef;
+use sexton_fleet::Fault;
+use sexton_providers::conformance::{self, Terms};
+use sexton_providers::{LocalProcesses, Made, Order, Provider};
+
+use super::support::{Ground, node};
+
+fn order(name: &str) -> Order {
+    Order { owner: node(name), size: "local".to_owned(), location: "here".to_owned() }
+}
+
+async fn create(provider: &LocalProcesses, name: &str) -> Made {
+    provider.create(&order(name)).await.expect("it is made")
+}
+
+async fn delete(provider: &LocalProcesses, owner: &ActorRef) {
+    provider.delete(owner).await.expect("it is deleted");
+}
+
+#[tokio::test]
+async fn local_processes_keep_the_duties_of_a_provider() {
+    let ground = Ground::new();
+    let terms = Terms { size: "local".to_owned(), location: "here".to_owned() };
+    conformance::check(async |installation| ground.provider(installation), &terms).await;
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn an_agent_that_was_started_and_not_written_down_is_adopted() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let made = create(&provider, "n-1").await;
+    let machine = ground.root().join(&made.machine.id);
+    let agent = Ground::agent(&machine);
+    // The control plane was killed before the agent wrote down where it listens.
+    let presence = std::fs::read(machine.join("disk/agent.json")).unwrap();
+    std::fs::remove_file(machine.join("disk/agent.json")).unwrap();
+    let provider = ground.provider("ours");
+    let order = order("n-1");
+    let (again, ()) = tokio::join!(provider.create(&order), async {
+        sexton_agent::clock::rest(std::time::Duration::from_millis(100)).await;
+        std::fs::write(machine.join("disk/agent.json"), &presence).unwrap();
+    });
+    assert_eq!(again.unwrap(), made);
+    assert!(agent.is_alive());
+    assert_eq!(ground.running().len(), 1);
+    delete(&provider, &made.owner).await;
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn an_agent_without_any_file_is_ended_with_its_machine() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let made = create(&provider, "n-1").await;
+    let agent = Ground::agent(&ground.root().join(&made.machine.id));
+    std::fs::remove_dir_all(ground.root().join(&made.machine.id)).unwrap();
+    assert!(agent.is_alive());
+    delete(&provider, &made.owner).await;
+    assert!(!agent.is_alive());
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn an_agent_that_died_is_started_again_where_it_was() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let made = create(&provider, "n-1").await;
+    let machine = ground.root().join(&made.machine.id);
+    let agent = Ground::agent(&machine);
+    assert!(agent.signal(Signal::KILL).unwrap());
+    let listed = provider.list().await.unwrap();
+    assert_eq!(listed.machines, [made.clone()], "its disk is there, so it is");
+    let again = provider.get(&made.owner).await.unwrap();
+    assert_eq!(again, Some(made.clone()), "the same address, too");
+    assert_ne!(Ground::agent(&machine), agent);
+    delete(&provider, &made.owner).await;
+    ground.check_empty();
+}
+
+/// A number that the file names and that is somebody else's by now.
+#[tokio::test]
+async fn a_stranger_with_the_number_of_an_agent_is_left_alone() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let (first, second) = (create(&provider, "n-1").await, create(&provider, "n-2").await);
+    let other = Ground::agent(&ground.root().join(&second.machine.id));
+    let path = ground.root().join(&first.machine.id).join("disk/agent.json");
+    let agent = Ground::agent(&ground.root().join(&first.machine.id));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let of = |pid: i32| format!("\"pid\": {pid}");
+    assert!(text.contains(&of(agent.pid)), "{text}");
+    std::fs::write(&path, text.replace(&of(agent.pid), &of(other.pid))).unwrap();
+    delete(&provider, &first.owner).await;
+    assert!(other.is_alive() && !agent.is_alive());
+    delete(&provider, &second.owner).await;
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_is_told_by_its_class_and_leaves_nothing_running() {
+    let ground = Ground::new();
+    let mut local = ground.local("ours");
+    local.agent = vec!["false".to_owned()];
+    let broken = LocalProcesses::open(local.clone(), ground.platform.clone()).unwrap();
+    let error = broken.create(&order("n-1")).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Unknown, "{error}");
+    // It may have begun, so it is listed until somebody deletes it.
+    assert_eq!(broken.list().await.unwrap().machines.len(), 1);
+    delete(&broken, &node("n-1")).await;
+    local.agent = Vec::new();
+    let error = LocalProcesses::open(local, ground.platform.clone()).unwrap_err();
+    assert_eq!(error.fault, Fault::Invalid);
+    let provider = ground.provider("ours");
+    for name in ["a", "b", "c", "d"] {
+        create(&provider, name).await;
+    }
+    let error = provider.create(&order("e")).await.unwrap_err();
+    assert_eq!(error.fault, Fault::Capacity, "{error}");
+    for name in ["a", "b", "c", "d"] {
+        delete(&provider, &node(name)).await;
+    }
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn a_note_that_cannot_be_read_is_no_empty_list() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let made = create(&provider, "n-1").await;
+    let path = ground.root().join(&made.machine.id).join("machine.json");
+    let note = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    assert!(provider.list().await.is_err());
+    assert!(provider.get(&made.owner).await.is_err());
+    std::fs::write(&path, note).unwrap();
+    assert_eq!(provider.list().await.unwrap().machines.len(), 1);
+    delete(&provider, &made.owner).await;
+    ground.check_empty();
+}
