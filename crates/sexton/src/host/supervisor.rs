@@ -48,6 +48,8 @@ impl Supervisor {
         ready: oneshot::Sender<Result<(), Error>>,
         mut control: mpsc::UnboundedReceiver<Closing>,
     ) {
+        // Before the shards open: what they recover may be due, and is begun at once.
+        self.shared.performers.runtime.get_or_init(runtime::Handle::current);
         let arbiters: Vec<Arbiter> = self.shared.mailboxes.iter().map(|_| Arbiter::new()).collect();
         let opened = match self.open(&arbiters).await {
             Ok(()) => self.start_committer(),
@@ -62,7 +64,6 @@ impl Supervisor {
                 return;
             }
         };
-        self.shared.performers.runtime.get_or_init(runtime::Handle::current);
         let serving = self.serve(served);
         drop(ready.send(Ok(())));
 
