@@ -138,19 +138,25 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
         .map_err(|error| format!("failed to read {}: {error}", path.display()).into())
 }
 
+/// An error of the system, with the name of the file that it is about.
+fn about(path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("failed to use {}: {error}", path.display())
+}
+
 impl Key {
     fn run(self) -> Done {
         let key = if self.private.exists() {
             OwnKey::read(&self.kid, &read(&self.private)?)?
         } else {
             let key = OwnKey::generate(&self.kid)?;
-            files::write(&self.private, &key.private)?;
+            files::write(&self.private, &key.private).map_err(about(&self.private))?;
             key
         };
-        let mut keys: PublicKeys = files::read_json(&self.file)?.unwrap_or_default();
+        let mut keys: PublicKeys =
+            files::read_json(&self.file).map_err(about(&self.file))?.unwrap_or_default();
         let until = clock::now_s() + self.overlap.as_secs();
         keys.rotate(key.public, until);
-        files::write_json(&self.file, &keys)?;
+        files::write_json(&self.file, &keys).map_err(about(&self.file))?;
         Ok(())
     }
 }

@@ -69,7 +69,7 @@ pub fn workspace_id(life: &ActorRef) -> String {
 /// 128 bits of SHA-256, as text: a name of its own for whatever text.
 pub(crate) fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Calls agents in the name of the platform.

@@ -67,10 +67,13 @@ where
 {
     let told = node.call(message).await;
     told.map_err(|error: CallError<M>| {
-        let code = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::Destroyed => Code::NotFound,
-            ErrorKind::Refused => Code::Conflict,
-            _ => Code::Unavailable,
+        let kind = error.kind();
+        let code = if matches!(kind, ErrorKind::NotFound | ErrorKind::Destroyed) {
+            Code::NotFound
+        } else if kind == ErrorKind::Refused {
+            Code::Conflict
+        } else {
+            Code::Unavailable
         };
         Problem::new(code, error.into_error().to_string())
     })

@@ -1,5 +1,6 @@
 //! The command line: keys and tokens by hand, and errors that say what to do.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use reqwest::Method;
@@ -7,7 +8,12 @@ use reqwest::Method;
 use super::support::Place;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sexton-agent")).args(arguments).output().expect("it can")
+    run_in(".", arguments)
+}
+
+fn run_in(directory: impl AsRef<Path>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sexton-agent"));
+    command.current_dir(directory).args(arguments).output().expect("it can")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -33,6 +39,20 @@ async fn a_key_and_a_token_made_by_hand_open_the_door() {
     let call = (Method::GET, "/workspaces");
     assert_eq!(agent.call(call.clone(), Some(token.trim()), None).await.0, 200);
     assert_eq!(agent.call(call, Some(&place.token(None)), None).await.0, 200, "for a while yet");
+}
+
+/// `key` refused files without a directory in their names.
+#[test]
+fn keys_are_made_in_the_directory_where_one_is() {
+    let place = Place::new();
+    let here = place.directory.path();
+    let key = ["key", "--file", "k.json", "--kid", "k1", "--private", "p.pem"];
+    let made = run_in(here, &key);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(here.join("k.json").exists() && here.join("p.pem").exists());
+    let key = ["key", "--file", "none/k.json", "--kid", "k1", "--private", "p.pem"];
+    let failed = run_in(here, &key);
+    assert!(text(&failed.stderr).contains("failed to use none/k.json"));
 }
 
 #[test]

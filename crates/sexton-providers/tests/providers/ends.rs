@@ -101,8 +101,6 @@ async fn an_end_that_a_crash_interrupts_goes_on_afterwards() {
     assert!(process.is_alive() && files.exists());
     assert!(Ground::agent(&machine).signal(Signal::KILL).unwrap());
     let plane = ground.plane().await;
-    // Whether a switch is on again after a restart is not what this is about.
-    plane.host.resume_effects().await.unwrap();
     plane.until_buried::<Node>("n-1").await;
     assert!(!process.is_alive());
     assert_eq!((plane.n_burials("workspace", "w-1"), plane.n_burials("node", "n-1")), (1, 1));

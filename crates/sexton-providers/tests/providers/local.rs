@@ -1,6 +1,8 @@
 //! `LocalProcesses` by itself: its duties, what a crash leaves, and what is not its own.
 
 use rustix::process::Signal;
+use std::sync::Arc;
+
 use sexton::ActorRef;
 use sexton_fleet::Fault;
 use sexton_providers::conformance::{self, Terms};
@@ -73,7 +75,7 @@ async fn an_agent_that_died_is_started_again_where_it_was() {
     let agent = Ground::agent(&machine);
     assert!(agent.signal(Signal::KILL).unwrap());
     let listed = provider.list().await.unwrap();
-    assert_eq!(listed.machines, [made.clone()], "its disk is there, so it is");
+    assert_eq!(listed.machines, std::slice::from_ref(&made), "its disk is there, so it is");
     let again = provider.get(&made.owner).await.unwrap();
     assert_eq!(again, Some(made.clone()), "the same address, too");
     assert_ne!(Ground::agent(&machine), agent);
@@ -105,14 +107,14 @@ async fn what_cannot_be_made_is_told_by_its_class_and_leaves_nothing_running() {
     let ground = Ground::new();
     let mut local = ground.local("ours");
     local.agent = vec!["false".to_owned()];
-    let broken = LocalProcesses::open(local.clone(), ground.platform.clone()).unwrap();
+    let broken = LocalProcesses::open(local.clone(), Arc::clone(&ground.platform)).unwrap();
     let error = broken.create(&order("n-1")).await.unwrap_err();
     assert_eq!(error.fault, Fault::Unknown, "{error}");
     // It may have begun, so it is listed until somebody deletes it.
     assert_eq!(broken.list().await.unwrap().machines.len(), 1);
     delete(&broken, &node("n-1")).await;
     local.agent = Vec::new();
-    let error = LocalProcesses::open(local, ground.platform.clone()).unwrap_err();
+    let error = LocalProcesses::open(local, Arc::clone(&ground.platform)).unwrap_err();
     assert_eq!(error.fault, Fault::Invalid);
     let provider = ground.provider("ours");
     for name in ["a", "b", "c", "d"] {
