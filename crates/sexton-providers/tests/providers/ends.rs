@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use sexton_fleet::{EndWorkspace, Node, Owner, Workspace, WorkspaceEnd};
 
 use super::fleet::end_node;
-use super::support::{Ground, Plane, caller, on_disk};
+use super::support::{Ground, Plane, caller, kill, on_disk};
 
 async fn end_workspace(plane: &Plane, name: &str) {
     let end = WorkspaceEnd::Destroy { why: "deleted".to_owned() };
@@ -45,8 +45,7 @@ async fn a_workspace_that_ends_leaves_a_tombstone_and_an_event_and_nothing_else(
 #[tokio::test]
 async fn a_workspace_ends_also_when_its_agent_was_killed_beforehand() {
     check_end(|_, machine| {
-        let agent = Ground::agent(machine);
-        assert!(agent.signal(Signal::KILL).expect("it is ours"));
+        kill(&Ground::agent(machine));
     })
     .await;
 }
@@ -55,7 +54,7 @@ async fn a_workspace_ends_also_when_its_agent_was_killed_beforehand() {
 async fn a_workspace_ends_also_when_its_process_was_killed_beforehand() {
     check_end(|_, machine| {
         let (process, _) = on_disk(machine, "w-1");
-        assert!(process.signal(Signal::KILL).expect("it is ours"));
+        kill(&process);
     })
     .await;
 }
@@ -78,7 +77,7 @@ async fn a_node_ends_with_all_that_is_on_it_also_when_its_agent_was_killed_befor
     plane.workspace("w-1", "n-1").await;
     let machine = plane.machine(&ground, "n-1").await;
     let (process, _) = on_disk(&machine, "w-1");
-    assert!(Ground::agent(&machine).signal(Signal::KILL).unwrap());
+    kill(&Ground::agent(&machine));
     end_node(&plane, "n-1").await;
     assert!(!process.is_alive());
     assert_eq!((plane.n_burials("workspace", "w-1"), plane.n_burials("node", "n-1")), (1, 1));
@@ -99,7 +98,7 @@ async fn an_end_that_a_crash_interrupts_goes_on_afterwards() {
     plane.actor::<Node>("n-1").destroy_later("deleted").await.unwrap();
     drop(plane);
     assert!(process.is_alive() && files.exists());
-    assert!(Ground::agent(&machine).signal(Signal::KILL).unwrap());
+    kill(&Ground::agent(&machine));
     let plane = ground.plane().await;
     plane.until_buried::<Node>("n-1").await;
     assert!(!process.is_alive());

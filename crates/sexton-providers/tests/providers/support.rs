@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
+use rustix::process::Signal;
 use sexton::clock::WallClock;
 use sexton::{
     Actor, ActorId, ActorRef, Cursor, Entry, ErrorKind, Event, Handle, Host, Store, What,
 };
-use sexton_agent::clock::rest;
+use sexton_agent::clock::{pause, rest};
 use sexton_agent::files;
 use sexton_agent::process::{Process, end, members, members_below};
 use sexton_agent::server::Presence;
@@ -263,6 +264,18 @@ pub(crate) fn on_disk(machine: &std::path::Path, workspace: &str) -> (Process, P
         .expect("the agent wrote it down");
     let process = serde_json::from_value(record["process"].clone()).expect("it was started");
     (process, all.join(id))
+}
+
+/// Kills a process of the test's own, and waits until it is dead: a signal is under way a while.
+pub(crate) fn kill(process: &Process) {
+    assert!(process.signal(Signal::KILL).expect("it is ours"));
+    for _ in 0..2_000 {
+        if !process.is_alive() {
+            return;
+        }
+        pause(Duration::from_millis(5));
+    }
+    unreachable!("a process outlived SIGKILL by ten seconds");
 }
 
 /// Waits until something is so, for twenty seconds at most.
