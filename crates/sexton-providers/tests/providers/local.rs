@@ -145,3 +145,14 @@ async fn a_note_that_cannot_be_read_is_no_empty_list() {
     delete(&provider, &made.owner).await;
     ground.check_empty();
 }
+
+/// A test that panics drops its guard, and only that.
+#[tokio::test]
+async fn what_a_test_leaves_is_ended_by_its_guard() {
+    let ground = Ground::new();
+    let made = create(&ground.provider("ours"), "n-1").await;
+    let (root, agent) = (ground.root(), Ground::agent(&ground.root().join(&made.machine.id)));
+    assert!(agent.is_alive());
+    drop(ground);
+    assert!(!agent.is_alive() && !root.exists());
+}

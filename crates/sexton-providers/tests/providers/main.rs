@@ -10,3 +10,4 @@ mod local;
 mod fleet;
 mod ends;
 mod callbacks;
+mod faults;
