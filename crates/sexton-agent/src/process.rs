@@ -206,10 +206,24 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command};
 
-    fn sleeper(directory: &Path) -> Child {
-        let mut command = Command::new("sleep");
-        command.arg("600").env(MARK, directory).process_group(0);
-        command.spawn().unwrap()
+    /// A child that is ended with its test, however that ends.
+    struct Guarded(Child);
+
+    impl Drop for Guarded {
+        fn drop(&mut self) {
+            drop(self.0.kill());
+            drop(self.0.wait());
+        }
+    }
+
+    fn guarded(of: &[&str], directory: &Path) -> Guarded {
+        let mut command = Command::new(of[0]);
+        command.args(&of[1..]).env(MARK, directory).process_group(0);
+        Guarded(command.spawn().expect("it starts"))
+    }
+
+    fn sleeper(directory: &Path) -> Guarded {
+        guarded(&["sleep", "600"], directory)
     }
 
     #[test]
@@ -224,7 +238,7 @@ mod tests {
     fn a_reused_number_is_never_signalled() {
         let directory = tempfile::tempdir().unwrap();
         let mut child = sleeper(directory.path());
-        let process = Process::of(child.id()).unwrap();
+        let process = Process::of(child.0.id()).unwrap();
         let earlier = Process { started: process.started - 1, ..process.clone() };
         let of_another_boot = Process { boot: "another".to_owned(), ..process.clone() };
         for other in [&earlier, &of_another_boot] {
@@ -234,7 +248,7 @@ mod tests {
         }
         assert!(process.is_alive());
         assert!(process.signal(Signal::KILL).unwrap());
-        child.wait().unwrap();
+        child.0.wait().unwrap();
         assert!(!process.is_alive() && !process.signal(Signal::KILL).unwrap());
     }
 
@@ -243,16 +257,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (ours, others) = (directory.path().join("a"), directory.path().join("ab"));
         let mut stranger = sleeper(&others);
-        let mut leader = Command::new("sh");
-        leader.args(["-c", "setsid sleep 600 & wait"]).env(MARK, &ours).process_group(0);
-        let mut leader = leader.spawn().unwrap();
-        let first = Process::of(leader.id()).unwrap();
+        let mut leader = guarded(&["sh", "-c", "setsid sleep 600 & wait"], &ours);
+        let first = Process::of(leader.0.id()).unwrap();
         // The shell has forked twice by then: `setsid` and what it becomes.
         while members((MARK, ours.as_os_str()), None).unwrap().len() < 2 {
             clock::pause(ROUND);
         }
         first.signal(Signal::KILL).unwrap();
-        leader.wait().unwrap();
+        leader.0.wait().unwrap();
         assert!(
             !members((MARK, ours.as_os_str()), None).unwrap().is_empty(),
             "the child outlived its parent"
@@ -261,6 +273,6 @@ mod tests {
         assert!(members((MARK, ours.as_os_str()), None).unwrap().is_empty());
         assert_eq!(members_below(directory.path()).unwrap().len(), 1, "the stranger");
         end(|| members_below(directory.path())).unwrap();
-        assert!(stranger.wait().is_err(), "whatever is ended and ours is waited for");
+        assert!(stranger.0.wait().is_err(), "whatever is ended and ours is waited for");
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sexton::ActorRef;
 use sexton_fleet::Fault;
 use sexton_providers::conformance::{self, Terms};
-use sexton_providers::{LocalProcesses, Made, Order, Provider};
+use sexton_providers::{Agents, LocalProcesses, Made, Order, Provider};
 
-use super::support::{Ground, kill, node};
+use super::support::{Ground, kill, node, until};
 
 fn order(name: &str) -> Order {
     Order { owner: node(name), size: "local".to_owned(), location: "here".to_owned() }
@@ -144,6 +144,28 @@ async fn a_note_that_cannot_be_read_is_no_empty_list() {
     assert_eq!(provider.list().await.unwrap().machines.len(), 1);
     delete(&provider, &made.owner).await;
     ground.check_empty();
+}
+
+#[tokio::test]
+async fn a_deletion_ends_what_the_agent_started_also_without_the_agent() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let agents = Agents::new(Arc::clone(&ground.platform)).unwrap();
+    let script = "sleep 600 & setsid sleep 600 & wait";
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    for is_killed in [false, true] {
+        let made = create(&provider, "n-1").await;
+        let order = sexton_agent::wire::Order { run: 1, command: command.clone() };
+        agents.put(&made.machine, (&made.owner, "w.1"), &order).await.unwrap();
+        until("it all runs", async || ground.running().len() == 4).await;
+        if is_killed {
+            kill(&Ground::agent(&ground.root().join(&made.machine.id)));
+        }
+        let running = ground.running();
+        delete(&provider, &made.owner).await;
+        assert!(running.len() >= 3 && running.iter().all(|process| !process.is_alive()));
+        ground.check_empty();
+    }
 }
 
 /// A test that panics drops its guard, and only that.
