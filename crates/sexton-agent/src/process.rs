@@ -168,13 +168,13 @@ pub fn members(of: (&str, &OsStr), leader: Option<&Process>) -> io::Result<Vec<P
     found(|entry| entry == mark, leader)
 }
 
-/// Whatever runs of any workspace whose directory lies in `root`.
+/// Whatever runs with a mark that is a path below `root`.
 ///
 /// # Errors
 ///
 /// As [`members`].
-pub fn members_below(root: &Path) -> io::Result<Vec<Process>> {
-    let mut mark = mark(MARK, root.as_os_str());
+pub fn members_below(variable: &str, root: &Path) -> io::Result<Vec<Process>> {
+    let mut mark = mark(variable, root.as_os_str());
     mark.push(b'/');
     found(|entry| entry.starts_with(&mark), None)
 }
@@ -271,8 +271,8 @@ mod tests {
         );
         end(|| members((MARK, ours.as_os_str()), Some(&first))).unwrap();
         assert!(members((MARK, ours.as_os_str()), None).unwrap().is_empty());
-        assert_eq!(members_below(directory.path()).unwrap().len(), 1, "the stranger");
-        end(|| members_below(directory.path())).unwrap();
+        assert_eq!(members_below(MARK, directory.path()).unwrap().len(), 1, "the stranger");
+        end(|| members_below(MARK, directory.path())).unwrap();
         assert!(stranger.0.wait().is_err(), "whatever is ended and ours is waited for");
     }
 }

@@ -330,7 +330,8 @@ impl Shared {
         };
         // The agent first, so that it starts nothing more.
         end(&|| process::members((MARK, directory.as_os_str()), presence.as_ref()))?;
-        end(&|| process::members_below(&directory.join("disk").join("workspaces")))?;
+        let workspaces = directory.join("disk").join("workspaces");
+        end(&|| process::members_below(process::MARK, &workspaces))?;
         if let Some(process) = presence {
             process.reap();
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sexton_agent::clock::{now_s, rest};
 use sexton_agent::files;
 use sexton_agent::keys::{OwnKey, PublicKey, PublicKeys};
-use sexton_agent::process::{Process, end, members_below};
+use sexton_agent::process::{MARK, Process, end, members_below};
 use sexton_agent::server::Presence;
 use sexton_agent::token::{Claims, Mint, NODE_MANAGEMENT};
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ impl Drop for Place {
         let root = self.root().join("workspaces");
         // A test that did not get so far has nothing there.
         if let Ok(root) = root.canonicalize() {
-            end(|| members_below(&root)).expect("what a test started can be ended");
+            end(|| members_below(MARK, &root)).expect("what a test started can be ended");
         }
     }
 }
@@ -192,7 +192,7 @@ pub(crate) fn process_of(view: &Value) -> Process {
 /// How many processes run below a directory.
 pub(crate) fn n_running(root: &Path) -> usize {
     let root = root.canonicalize().expect("it is there");
-    members_below(&root).expect("processes can be listed").len()
+    members_below(MARK, &root).expect("processes can be listed").len()
 }
 
 /// Waits until something is so, for ten seconds at most.

@@ -16,7 +16,7 @@ use sexton::{
 };
 use sexton_agent::clock::{pause, rest};
 use sexton_agent::files;
-use sexton_agent::process::{Process, end, members, members_below};
+use sexton_agent::process::{MARK, Process, end, members_below};
 use sexton_agent::server::Presence;
 use sexton_fleet::placement::Wish;
 use sexton_fleet::policy::Policy;
@@ -44,11 +44,10 @@ pub(crate) struct Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        for machine in self.machines() {
-            let agents = || members(("SEXTON_MACHINE", machine.as_os_str()), None);
-            end(agents).expect("agents can be ended");
-            let workspaces = machine.join("disk/workspaces");
-            end(|| members_below(&workspaces)).expect("workspaces can be ended");
+        // By the marks alone: directories may be gone that had something running in them.
+        let root = self.root();
+        for variable in ["SEXTON_MACHINE", MARK] {
+            end(|| members_below(variable, &root)).expect("what a test started can be ended");
         }
     }
 }
@@ -100,11 +99,10 @@ impl Ground {
 
     /// Whatever runs on the machines.
     pub(crate) fn running(&self) -> Vec<Process> {
-        let mut running = members_below(&self.root()).expect("processes can be listed");
-        for machine in self.machines() {
-            let agents = members(("SEXTON_MACHINE", machine.as_os_str()), None);
-            running.extend(agents.expect("processes can be listed"));
-        }
+        let root = self.root();
+        let below = |variable| members_below(variable, &root).expect("processes can be listed");
+        let mut running = below(MARK);
+        running.extend(below("SEXTON_MACHINE"));
         running
     }
 
