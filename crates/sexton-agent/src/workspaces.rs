@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/lock                      held while an agent runs
 //! <root>/agent.json                who that is, and where it listens
-//! <root>/workspaces/<id>.json      what was asked for, and its first process with start time
+//! <root>/records/<id>.json         what was asked for, and its first process with start time
 //! <root>/workspaces/<id>/          its files
 //! ```
 //!
@@ -54,6 +54,8 @@ struct Record {
 #[derive(Debug)]
 pub struct Workspaces {
     directory: PathBuf,
+    /// Apart from the files: a workspace may be called `a.json`.
+    records: PathBuf,
     count_max: usize,
     /// One change at a time.
     changing: Mutex<()>,
@@ -87,11 +89,12 @@ impl Workspaces {
     ///
     /// What the system said.
     pub fn open(root: &Path, count_max: usize) -> io::Result<Self> {
-        let directory = root.join("workspaces");
+        let (directory, records) = (root.join("workspaces"), root.join("records"));
         fs::create_dir_all(&directory)?;
+        fs::create_dir_all(&records)?;
         // The mark of what runs in it is its path: one path, whatever led there.
         let directory = directory.canonicalize()?;
-        Ok(Self { directory, count_max, changing: Mutex::new(()) })
+        Ok(Self { directory, records, count_max, changing: Mutex::new(()) })
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
@@ -106,7 +109,7 @@ impl Workspaces {
     }
 
     fn record(&self, id: &str) -> PathBuf {
-        self.directory.join(format!("{id}.json"))
+        self.records.join(format!("{id}.json"))
     }
 
     fn load(&self, id: &str) -> Result<Option<Record>, Problem> {
@@ -125,7 +128,7 @@ impl Workspaces {
 
     fn ids(&self) -> io::Result<Vec<String>> {
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
+        for entry in fs::read_dir(&self.records)? {
             let name = entry?.file_name();
             let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
             ids.extend(id.filter(|id| is_id(id)).map(str::to_owned));

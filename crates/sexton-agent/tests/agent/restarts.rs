@@ -13,7 +13,7 @@ use super::support::{Agent, Place, n_running, process_of};
 /// Kills the agent, bends the record of `w-1`, and starts another one.
 async fn again(place: &Place, agent: &mut Agent, bend: impl FnOnce(&mut Value)) -> Agent {
     agent.kill();
-    let path = place.root().join("workspaces/w-1.json");
+    let path = place.root().join("records/w-1.json");
     let mut record: Value = files::read_json(&path).expect("it can").expect("it can");
     bend(&mut record);
     files::write_json(&path, &record).expect("it can");

@@ -49,6 +49,18 @@ async fn only_the_workspace_that_was_named_is_ended() {
 }
 
 #[tokio::test]
+async fn a_workspace_may_be_called_like_the_record_of_another() {
+    let place = Place::new();
+    let agent = place.agent().await;
+    let (_, first) = agent.put(&place, "w", "sleep 600").await;
+    assert_eq!(agent.put(&place, "w.json", "sleep 600").await.0, 201);
+    assert_eq!(agent.list(&place).await.as_array().unwrap().len(), 2);
+    assert_eq!(agent.delete(&place, "w.json").await, 204);
+    let list = agent.list(&place).await;
+    assert_eq!((&list[0]["id"], &list[0]["pid"]), (&json!("w"), &first["pid"]));
+}
+
+#[tokio::test]
 async fn a_workspace_stops_sleeps_wakes_and_is_repaired() {
     let place = Place::new();
     let agent = place.agent().await;

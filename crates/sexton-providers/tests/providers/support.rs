@@ -256,12 +256,12 @@ impl Plane {
 /// The first process of a workspace, as the agent wrote it down, and its directory.
 pub(crate) fn on_disk(machine: &std::path::Path, workspace: &str) -> (Process, PathBuf) {
     let id = workspace_id(&life("workspace", workspace));
-    let all = machine.join("disk/workspaces");
-    let record: serde_json::Value = files::read_json(&all.join(format!("{id}.json")))
+    let disk = machine.join("disk");
+    let record: serde_json::Value = files::read_json(&disk.join(format!("records/{id}.json")))
         .expect("it can be read")
         .expect("the agent wrote it down");
     let process = serde_json::from_value(record["process"].clone()).expect("it was started");
-    (process, all.join(id))
+    (process, disk.join("workspaces").join(id))
 }
 
 /// Kills a process of the test's own, and waits until it is dead: a signal is under way a while.
