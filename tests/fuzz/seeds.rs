@@ -399,7 +399,7 @@ fn indexes() -> Vec<Vec<u8>> {
     ];
     seeds.extend(markers.map(|text| [&[7], text.as_bytes()].concat()));
     // Position, generation, epoch, begin and end of the log, one shard.
-    let checkpoint = (60_u64, 1_u64, 1_u64, 0_u64, 0_u64, vec![(0_u16, 60_u64, 0_i64, 59_u64)]);
+    let checkpoint = (61_u64, 1_u64, 1_u64, 0_u64, 0_u64, vec![(0_u16, 60_u64, 0_i64, 59_u64)]);
     let checkpoint = codec::encode(&checkpoint).expect("small");
     seeds.push([&[10], checkpoint.as_slice()].concat());
     let record = pieces([b"key-001".as_slice(), b"another value"]);
