@@ -32,8 +32,8 @@ pub(crate) fn with_sweeper(kinds: Kinds) -> Kinds {
 
 /// The most requests of one shard that wait for an answer, unless another limit is chosen.
 ///
-/// Chosen: a tenth of a second of work for one thread, a quarter when it is overloaded: more would be
-/// waited for in vain.
+/// Chosen: less than a tenth of a second of work for one thread, also under four times the load
+/// (`docs/performance.md`); more would be waited for in vain.
 pub const MAILBOX_MESSAGES_MAX: usize = 10_000;
 /// The events that a subscriber may be behind, unless another limit is chosen. Chosen.
 pub const EVENTS_MAX: usize = 4_096;
