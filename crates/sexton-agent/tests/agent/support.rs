@@ -195,13 +195,13 @@ pub(crate) fn n_running(root: &Path) -> usize {
     members_below(MARK, &root).expect("processes can be listed").len()
 }
 
-/// Waits until something is so, for ten seconds at most.
+/// Waits until something is so, for a minute at most.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if is_so().await {
             return;
         }
         rest(Duration::from_millis(10)).await;
     }
-    unreachable!("in ten seconds it did not come about that {what}");
+    unreachable!("in a minute it did not come about that {what}");
 }

@@ -183,7 +183,7 @@ async fn a_program_that_does_not_exist_leaves_nothing_running() {
 /// What a client gets who sends this and then nothing more.
 fn answer(agent: &Agent, sent: &str) -> TcpStream {
     let mut stream = TcpStream::connect(agent.address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("it can be set");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
     stream.write_all(sent.as_bytes()).expect("it is taken");
     stream
 }

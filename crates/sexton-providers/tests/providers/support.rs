@@ -276,13 +276,13 @@ pub(crate) fn kill(process: &Process) {
     unreachable!("a process outlived SIGKILL by ten seconds");
 }
 
-/// Waits until something is so, for twenty seconds at most.
+/// Waits until something is so, for a minute at most.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..6_000 {
         if is_so().await {
             return;
         }
         rest(Duration::from_millis(10)).await;
     }
-    unreachable!("in twenty seconds it did not come about that {what}");
+    unreachable!("in a minute it did not come about that {what}");
 }
