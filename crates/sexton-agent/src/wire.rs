@@ -78,7 +78,8 @@ pub enum Code {
     Unauthorized,
     /// A token for something else. Nothing took effect.
     Forbidden,
-    /// The request is wrong. Nothing took effect; asked again, it is wrong again.
+    /// The request is wrong, and is wrong again when it is asked again. Nothing runs; of a command
+    /// that cannot be started the workspace is listed, as ended, until it is deleted.
     Invalid,
     /// The body is too long. Nothing took effect.
     TooLarge,

@@ -89,17 +89,43 @@ pub trait Provider: Send + Sync + 'static {
     fn installation(&self) -> &str;
 
     /// Makes the machine of a life, or finds the one that this life has.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Network`] if nobody answered: asked again, it finds what the first call made. Any
+    /// other fault is an answer: nothing was made that is not listed.
+    ///
+    /// # Durability
+    ///
+    /// What it made outlives the control plane, also one that ends before the answer.
     fn create(&self, order: &Order) -> impl Future<Output = Result<Made, ProviderError>> + Send;
 
     /// The machine of a life, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError`] if it is not known whether there is one; never instead of "there is none".
     fn get(
         &self,
         owner: &ActorRef,
     ) -> impl Future<Output = Result<Option<Made>, ProviderError>> + Send;
 
-    /// Deletes the machine of a life.
+    /// Deletes the machine of a life. No such machine is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError`]: it may be gone or not, is listed as long as it is not, and the call can be
+    /// repeated.
+    ///
+    /// # Durability
+    ///
+    /// After `Ok` it is gone for good.
     fn delete(&self, owner: &ActorRef) -> impl Future<Output = Result<(), ProviderError>> + Send;
 
     /// The machines of the installation.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError`] if they cannot be listed: nothing may be concluded then.
     fn list(&self) -> impl Future<Output = Result<Listing, ProviderError>> + Send;
 }

@@ -17,12 +17,7 @@ async fn end_workspace(plane: &Plane, name: &str) {
 /// What an end is for: nothing runs, nothing lies there, and it is written that it ended, once.
 async fn check_end(kill: impl FnOnce(&Ground, &std::path::Path)) {
     let ground = Ground::new();
-    let plane = ground.plane().await;
-    plane.found().await;
-    plane.node("n-1").await;
-    plane.workspace("w-1", "n-1").await;
-    plane.workspace("w-2", "n-1").await;
-    let machine = plane.machine(&ground, "n-1").await;
+    let (plane, machine) = ground.plane_with(&["w-1", "w-2"]).await;
     let (process, files) = on_disk(&machine, "w-1");
     let (other, others_files) = on_disk(&machine, "w-2");
     assert!(process.is_alive() && files.exists());
@@ -71,11 +66,7 @@ async fn a_workspace_ends_also_when_it_is_halted() {
 #[tokio::test]
 async fn a_node_ends_with_all_that_is_on_it_also_when_its_agent_was_killed_beforehand() {
     let ground = Ground::new();
-    let plane = ground.plane().await;
-    plane.found().await;
-    plane.node("n-1").await;
-    plane.workspace("w-1", "n-1").await;
-    let machine = plane.machine(&ground, "n-1").await;
+    let (plane, machine) = ground.plane_with(&["w-1"]).await;
     let (process, _) = on_disk(&machine, "w-1");
     kill(&Ground::agent(&machine));
     end_node(&plane, "n-1").await;
@@ -88,11 +79,7 @@ async fn a_node_ends_with_all_that_is_on_it_also_when_its_agent_was_killed_befor
 #[tokio::test]
 async fn an_end_that_a_crash_interrupts_goes_on_afterwards() {
     let ground = Ground::new();
-    let plane = ground.plane().await;
-    plane.found().await;
-    plane.node("n-1").await;
-    plane.workspace("w-1", "n-1").await;
-    let machine = plane.machine(&ground, "n-1").await;
+    let (plane, machine) = ground.plane_with(&["w-1"]).await;
     let (process, files) = on_disk(&machine, "w-1");
     plane.host.pause_effects().await.unwrap();
     plane.actor::<Node>("n-1").destroy_later("deleted").await.unwrap();

@@ -38,11 +38,7 @@ async fn a_node_becomes_ready_by_the_callback_of_its_own_agent() {
 #[tokio::test]
 async fn a_workspace_sleeps_wakes_restarts_and_has_sessions_as_real_processes() {
     let ground = Ground::new();
-    let plane = ground.plane().await;
-    plane.found().await;
-    plane.node("n-1").await;
-    plane.workspace("w-1", "n-1").await;
-    let machine = plane.machine(&ground, "n-1").await;
+    let (plane, machine) = ground.plane_with(&["w-1"]).await;
     let (process, files) = on_disk(&machine, "w-1");
     assert!(process.is_alive());
     let workspace = plane.actor::<Workspace>("w-1");
@@ -73,12 +69,7 @@ async fn a_workspace_sleeps_wakes_restarts_and_has_sessions_as_real_processes() 
 #[tokio::test]
 async fn after_a_crash_of_the_control_plane_everything_is_accounted_for() {
     let ground = Ground::new();
-    let plane = ground.plane().await;
-    plane.found().await;
-    plane.node("n-1").await;
-    plane.workspace("w-1", "n-1").await;
-    plane.workspace("w-2", "n-1").await;
-    let machine = plane.machine(&ground, "n-1").await;
+    let (plane, machine) = ground.plane_with(&["w-1", "w-2"]).await;
     let before = [on_disk(&machine, "w-1"), on_disk(&machine, "w-2")];
     let agent = Ground::agent(&machine);
     drop(plane);

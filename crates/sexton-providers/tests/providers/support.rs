@@ -127,6 +127,18 @@ impl Ground {
     }
 
     /// A control plane over what lies here.
+    /// A control plane with a node and these workspaces on it, and where its machine lies.
+    pub(crate) async fn plane_with(&self, workspaces: &[&str]) -> (Plane, PathBuf) {
+        let plane = self.plane().await;
+        plane.found().await;
+        plane.node("n-1").await;
+        for name in workspaces {
+            plane.workspace(name, "n-1").await;
+        }
+        let machine = plane.machine(self, "n-1").await;
+        (plane, machine)
+    }
+
     pub(crate) async fn plane(&self) -> Plane {
         let provider = self.provider(&INSTALLATION.to_string());
         let store = self.store().await;
