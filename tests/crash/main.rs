@@ -38,18 +38,18 @@ const PAIRS_OF_TREE_MAX: u64 = 200;
 /// What a group of scenarios tries at least: how many scenarios, single crashes, pairs of them.
 struct AtLeast(usize, u64, u64);
 
-const BIRTHS: AtLeast = AtLeast(12, 700, 3_100);
+const BIRTHS: AtLeast = AtLeast(12, 700, 3_000);
 const ALARMS: AtLeast = AtLeast(15, 800, 2_800);
-const ONES: AtLeast = AtLeast(6, 250, 800);
-const CHAINS: AtLeast = AtLeast(2, 300, 2_600);
-const CHILDREN: AtLeast = AtLeast(2, 270, 2_400);
-const FAMILIES: AtLeast = AtLeast(4, 400, 2_300);
-const HELD_UP: AtLeast = AtLeast(3, 300, 1_900);
-const LARGE: AtLeast = AtLeast(1, 550, 300);
+const ONES: AtLeast = AtLeast(6, 250, 750);
+const CHAINS: AtLeast = AtLeast(2, 270, 2_300);
+const CHILDREN: AtLeast = AtLeast(2, 250, 2_000);
+const FAMILIES: AtLeast = AtLeast(4, 400, 2_250);
+const HELD_UP: AtLeast = AtLeast(3, 300, 1_800);
+const LARGE: AtLeast = AtLeast(1, 500, 300);
 const EFFECTS: AtLeast = AtLeast(13, 600, 2_000);
 const MAIL: AtLeast = AtLeast(13, 750, 3_200);
 const SWEEPS: AtLeast = AtLeast(4, 400, 2_600);
-const LIVES: AtLeast = AtLeast(7, 550, 3_000);
+const LIVES: AtLeast = AtLeast(7, 550, 2_900);
 
 /// What all groups together try at least; each holds itself to its own line.
 const ALL: [AtLeast; 12] = [

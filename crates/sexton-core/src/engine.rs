@@ -18,6 +18,7 @@ mod turns;
 mod mail;
 mod ring;
 mod wake;
+mod waiting;
 mod settle;
 mod destruction;
 mod recover;
@@ -45,6 +46,7 @@ use self::attempt::Buffers;
 use self::draft::Draft;
 use self::live::LiveActors;
 use self::slot::{Found, Slot};
+use self::waiting::Waiting;
 use self::wake::first_due;
 
 pub use self::aside::Unreadable;
@@ -343,7 +345,7 @@ pub struct Engine {
     /// clock is put back.
     latest: Timestamp,
     live: LiveActors,
-    mail: BTreeMap<MailOrder, ActorId>,
+    mail: Waiting,
     alarms: BTreeSet<(Timestamp, ActorId)>,
     /// Alarms whose attempt is marked, waiting for the mark to be durable.
     marked: Vec<(u64, Timestamp, ActorId)>,
@@ -392,7 +394,7 @@ impl Engine {
         if self.aside.next_at(now, &self.limits).is_some_and(|at| at <= now) {
             return self.look_again(now, store).map(Some);
         }
-        let mail = self.mail.first_key_value().map(|(place, _)| place.at);
+        let mail = self.mail.first().map(|(place, _)| place.at);
         let alarm = match self.alarm_switch {
             Switch::On => self.alarms.first().map(|(at, _)| *at).filter(|at| *at <= now),
             Switch::Paused => None,
@@ -524,7 +526,7 @@ impl Engine {
     fn commit(&mut self, draft: Draft, label: Label) -> Turned {
         let mut turned = Turned { gate: self.order, label: Some(label), ..Turned::default() };
         for place in &draft.taken {
-            self.mail.remove(place);
+            self.mail.remove(*place);
         }
         if draft.is_empty() {
             return turned;

@@ -54,9 +54,9 @@ impl State {
 
     pub(super) fn grant(&mut self, wish: Wish, fault: Fault) {
         match wish {
-            Wish::DestroyRoot => self.intend(ROOT),
-            Wish::DestroyChild => self.intend(CHILD),
-            Wish::DestroyLate => self.intend(LATE),
+            Wish::DestroyRoot => self.destroy(ROOT),
+            Wish::DestroyChild => self.destroy(CHILD),
+            Wish::DestroyLate => self.destroy(LATE),
             Wish::BegetChild | Wish::BegetChildAgain => self.beget(ROOT, CHILD, fault),
             Wish::BegetGrand => self.beget(CHILD, GRAND, fault),
             Wish::BegetLate => self.beget(ROOT, LATE, fault),
@@ -95,8 +95,9 @@ impl State {
                 self.send(actor, from, Body::Unborn { is_yours }, fault);
             }
             (Entry::Alive(life), Body::Destroy) => {
-                if life.parent == Some(from) {
-                    self.intend(actor);
+                // Nobody waits for this intent: it goes on in the same turn.
+                if life.parent == Some(from) && self.intend(actor) {
+                    self.advance(actor, None, fault);
                 }
             }
             (Entry::Alive(_), Body::Advance) => self.advance(actor, None, fault),
@@ -156,13 +157,19 @@ impl State {
         }
     }
 
-    fn intend(&mut self, actor: usize) {
-        if let Entry::Alive(life) = &mut self.entries[actor]
-            && life.going.is_none()
-        {
-            life.going = Some(Going::default());
+    /// Somebody outside asks: an intent, and a mail to itself that goes on.
+    fn destroy(&mut self, actor: usize) {
+        if self.intend(actor) {
             self.put(actor, Mail { from: actor, body: Body::Advance });
         }
+    }
+
+    /// Whether it is an intent that was not there.
+    fn intend(&mut self, actor: usize) -> bool {
+        let Entry::Alive(life) = &mut self.entries[actor] else { return false };
+        let is_new = life.going.is_none();
+        life.going.get_or_insert_default();
+        is_new
     }
 
     fn lose_child(&mut self, actor: usize, child: usize, unlinked: Option<usize>, fault: Fault) {

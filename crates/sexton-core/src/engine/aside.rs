@@ -159,7 +159,9 @@ impl Engine {
         let found = self.checkout(now, store, &id);
         let Some(found) = self.spare(now, &id, found)? else { return Ok(Turned::default()) };
         let mail = self.aside.take(&id).map(|it| it.mail).unwrap_or_default();
-        self.mail.extend(mail.into_iter().map(|place| (place, id.clone())));
+        for place in mail {
+            self.mail.insert(place, id.clone());
+        }
         if let Found::Alive(slot) = found {
             // Keeps G4: its alarm left the line when it was met. One whose attempt is marked
             // comes back with the flush of its mark.

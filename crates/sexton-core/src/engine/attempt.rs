@@ -15,7 +15,7 @@ use crate::turn::Recorder;
 use super::Engine;
 use super::draft::{Draft, End};
 use super::slot::{Slot, View};
-use super::turns::{intend, owe};
+use super::turns::{intend_and_go_on, owe};
 
 /// What a turn leaves behind: the state as bytes, and what it says of itself; `None` if it is what
 /// it was before.
@@ -160,6 +160,7 @@ pub(super) fn absorb(
     let me = slot.me();
     // Children first, so that a letter to one finds it born.
     for (child, init) in record.births {
+        slot.is_childless = false;
         draft.put(key::child(&me.id, &child), &())?;
         let mail = Mail { from: Some(me.clone()), incarnation: None, body: Body::Create { init } };
         draft.send(&child, &mail)?;
@@ -170,7 +171,7 @@ pub(super) fn absorb(
         draft.send(&letter.to, &mail)?;
     }
     if let Some(intent) = record.intent {
-        intend(slot, draft, intent)?;
+        intend_and_go_on(slot, draft, intent)?;
     }
     draft.end = End::Changed;
     Ok(())

@@ -21,15 +21,15 @@ impl Engine {
         now: Timestamp,
         store: &dyn Store,
     ) -> Result<Turned, Error> {
-        let Some((place, to)) = self.mail.first_key_value().map(|(p, to)| (*p, to.clone())) else {
+        let Some((place, to)) = self.mail.first().map(|(p, to)| (p, to.clone())) else {
             return Ok(Turned::default());
         };
         let Some(bytes) = store.get(&key::mail(&to, place))? else {
             // A burial cleared this inbox between the notice and now.
-            self.mail.remove(&place);
+            self.mail.remove(place);
             return Ok(Turned::default());
         };
-        self.mail.remove(&place);
+        self.mail.remove(place);
         if self.aside.keep(place, &to) {
             return Ok(Turned::default());
         }
@@ -116,7 +116,10 @@ impl Engine {
                 Body::Destroy { why, by } => {
                     if mail.from == slot.record.parent {
                         let intent = Intent { why: why.clone(), by: by.clone() };
-                        intend(&mut slot, &mut draft, intent)?;
+                        // Nobody waits for this intent, so it goes on in the same turn.
+                        if intend(&mut slot, &mut draft, intent)? {
+                            self.advance(store, &mut slot, &mut draft, None)?;
+                        }
                     } else {
                         draft.dead_letter(&slot.id, &mail, "only its parent may ask this way")?;
                     }

@@ -16,6 +16,7 @@ use super::aside::Aside;
 use super::attempt::Buffers;
 use super::live::LiveActors;
 use super::slot::corrupt;
+use super::waiting::Waiting;
 use super::{Engine, Part, Switch};
 
 /// The most records of a table that one page of recovery reads. Chosen: memory stays bounded.
@@ -52,7 +53,7 @@ impl Engine {
             recovered_at,
             latest: recovered_at,
             live: LiveActors::new(),
-            mail: BTreeMap::new(),
+            mail: Waiting::new(),
             alarms: BTreeSet::new(),
             marked: Vec::new(),
             marks: BTreeSet::new(),

@@ -10,7 +10,6 @@ use crate::limits::FAILURES_BEFORE_STALLED;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-use super::destruction::bury_if_free;
 use super::draft::{Draft, End};
 use super::slot::{Found, Slot};
 use super::turns::{destroyed, not_found};
@@ -87,7 +86,7 @@ impl Engine {
         cause: &str,
     ) -> Result<Turned, Error> {
         if slot.is_destroying() {
-            bury_if_free(store, &mut slot, &mut draft)?;
+            self.bury_if_free(store, &mut slot, &mut draft)?;
         }
         let label = (slot.id.clone(), cause.to_owned().into());
         self.end_turn(slot, draft, label)

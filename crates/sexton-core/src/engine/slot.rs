@@ -29,6 +29,8 @@ pub(crate) struct Slot {
     pub(crate) shown: Option<&'static str>,
     /// Whether what its row says is another thing than what lies in the store.
     pub(crate) is_row_stale: bool,
+    /// Whether it is known to have no children: it was born in this memory and bore none.
+    pub(crate) is_childless: bool,
     /// The state's encoding between a turn and its commit; otherwise the state is there once.
     pub(crate) encoded: Option<Vec<u8>>,
     /// The order of the last turn that wrote it: replies of later reads wait for that.
@@ -116,6 +118,7 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
         debts,
         shown: None,
         is_row_stale: false,
+        is_childless: false,
         encoded: None,
         last_order: 0,
         used_at: Timestamp::ZERO,

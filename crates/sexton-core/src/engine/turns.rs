@@ -271,6 +271,7 @@ impl Engine {
             debts: std::collections::BTreeMap::new(),
             shown: None,
             is_row_stale: true,
+            is_childless: true,
             encoded: None,
             last_order: 0,
             used_at: draft.now,
@@ -316,7 +317,7 @@ impl Engine {
         }
         let mut draft = self.draft(id, now);
         if !slot.is_destroying() {
-            intend(&mut slot, &mut draft, intent)?;
+            intend_and_go_on(&mut slot, &mut draft, intent)?;
         }
         let mut turned = self.finish(&mut slot, draft, (id.clone(), "destroy".into()))?;
         match reply {
@@ -419,10 +420,11 @@ pub(super) fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result
     Ok(())
 }
 
-/// Writes the intent to destroy; from here only the destruction runs.
-pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Result<(), Error> {
+/// Writes the intent to destroy, unless it is there already; from here only the destruction runs.
+/// Whether there was none.
+pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Result<bool, Error> {
     if slot.is_destroying() {
-        return Ok(());
+        return Ok(false);
     }
     slot.record.destruction = Some(Box::new(Destruction {
         since: draft.now,
@@ -434,7 +436,18 @@ pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Resu
         failures: 0,
     }));
     slot.publish(draft, What::Destroying { why: intent.why, by: intent.by })?;
-    let mail = Mail { from: Some(slot.me()), incarnation: None, body: Body::Advance };
-    let id = slot.id.clone();
-    draft.send(&id, &mail)
+    Ok(true)
+}
+
+/// Writes the intent to destroy in a turn that was about something else: a mail to itself goes on.
+pub(super) fn intend_and_go_on(
+    slot: &mut Slot,
+    draft: &mut Draft,
+    intent: Intent,
+) -> Result<(), Error> {
+    if intend(slot, draft, intent)? {
+        let mail = Mail { from: Some(slot.me()), incarnation: None, body: Body::Advance };
+        draft.send(&slot.id, &mail)?;
+    }
+    Ok(())
 }

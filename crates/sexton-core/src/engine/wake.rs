@@ -39,7 +39,7 @@ impl Engine {
     /// The end of the horizon counts: later alarms may lie in the store.
     pub fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
         // Mail is due at once: the moment that it carries may be ahead of a clock that was put back.
-        let mail = self.mail.first_key_value().map(|(place, _)| place.at.min(now));
+        let mail = self.mail.first().map(|(place, _)| place.at.min(now));
         let alarm = match self.alarm_switch {
             Switch::On => self.alarms.first().map(|(at, _)| *at).or(Some(self.horizon)),
             Switch::Paused => None,
