@@ -14,7 +14,7 @@ use crate::turn::Recorder;
 
 use super::Engine;
 use super::draft::{Draft, End};
-use super::slot::{Slot, View};
+use super::slot::{Children, Slot, View};
 use super::turns::{intend_and_go_on, owe};
 
 /// What a turn leaves behind: the state as bytes, and what it says of itself; `None` if it is what
@@ -93,7 +93,7 @@ impl Engine {
                 "the turn records {n} things, and {max} are allowed"
             )));
         }
-        let n_debts = slot.debts.len() + record.effects.len();
+        let n_debts = slot.rare().debts.len() + record.effects.len();
         if n_debts > self.limits.debts_per_actor_max {
             let max = self.limits.debts_per_actor_max;
             return Err(Refusal::new(format!(
@@ -138,9 +138,9 @@ pub(super) fn absorb(
         return Ok(());
     }
     if let Some((state, view)) = after {
-        slot.encoded = Some(state);
+        draft.state = Some(state);
         let (from, to) = (slot.view.status, view.status);
-        slot.is_row_stale |= slot.view.row != view.row;
+        slot.is_row_stale |= slot.view.row() != view.row();
         slot.view = view;
         if from != to {
             let what = What::Transition {
@@ -160,7 +160,7 @@ pub(super) fn absorb(
     let me = slot.me();
     // Children first, so that a letter to one finds it born.
     for (child, init) in record.births {
-        slot.is_childless = false;
+        slot.children = Children::Unknown;
         draft.put(key::child(&me.id, &child), &())?;
         let mail = Mail { from: Some(me.clone()), incarnation: None, body: Body::Create { init } };
         draft.send(&child, &mail)?;
@@ -183,7 +183,7 @@ fn unwritable(error: &CodecError) -> Refusal {
 
 fn recorder(slot: &Slot, now: Timestamp) -> Recorder {
     let mut record = Recorder::new(slot.me(), now);
-    record.parent.clone_from(&slot.record.parent);
+    record.parent.clone_from(&slot.rare().parent);
     record.next_effect = slot.record.effects + 1;
     record
 }

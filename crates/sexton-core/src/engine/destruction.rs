@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use super::attempt::guard;
 use super::draft::{Draft, End};
 use super::mail::refuse_birth;
-use super::slot::{Found, Slot};
+use super::slot::{Children, Found, Slot};
 use super::turns::Unborn;
 use super::{Engine, Release, Turned};
 
@@ -30,10 +30,10 @@ impl Engine {
         draft: &mut Draft,
         unlinked: Option<&ActorId>,
     ) -> Result<(), Error> {
-        let Some(destruction) = &slot.record.destruction else { return Ok(()) };
+        let Some(destruction) = &slot.rare().destruction else { return Ok(()) };
         if !destruction.is_released {
             self.ask_children(store, slot, draft, unlinked)?;
-            let waits = slot.record.destruction.as_ref().is_some_and(|it| !it.in_flight.is_empty());
+            let waits = slot.rare().destruction.as_ref().is_some_and(|it| !it.in_flight.is_empty());
             if waits {
                 return Ok(());
             }
@@ -50,12 +50,12 @@ impl Engine {
         draft: &mut Draft,
         unlinked: Option<&ActorId>,
     ) -> Result<(), Error> {
-        let me = slot.me();
-        let Some(destruction) = &mut slot.record.destruction else { return Ok(()) };
+        let (me, children) = (slot.me(), slot.children);
+        let Some(destruction) = slot.destruction_mut() else { return Ok(()) };
         let max = self.limits.children_in_flight_max.max(1);
         let room = max.saturating_sub(destruction.in_flight.len());
         // A look costs about as much for many as for one: half a page is waited for.
-        if slot.is_childless || room < max.div_ceil(2) {
+        if children == Children::None || room < max.div_ceil(2) {
             return Ok(());
         }
         let prefix = key::children(&me.id);
@@ -82,7 +82,7 @@ impl Engine {
     /// Lets the actor record what releases its holdings, once.
     fn release(&mut self, slot: &mut Slot, draft: &mut Draft) -> Result<(), Error> {
         draft.end = End::Changed;
-        if let Some(destruction) = &mut slot.record.destruction {
+        if let Some(destruction) = slot.destruction_mut() {
             destruction.is_released = true;
         }
         let result = self.attempt(slot, draft, "destroy", |live, record| {
@@ -102,7 +102,7 @@ impl Engine {
         draft: &mut Draft,
         refusal: &Refusal,
     ) -> Result<(), Error> {
-        let Some(destruction) = &mut slot.record.destruction else { return Ok(()) };
+        let Some(destruction) = slot.destruction_mut() else { return Ok(()) };
         destruction.is_released = false;
         destruction.failures = destruction.failures.saturating_add(1);
         let wait = self.limits.back_off(destruction.failures);
@@ -143,11 +143,11 @@ impl Engine {
         slot: &mut Slot,
         draft: &mut Draft,
     ) -> Result<(), Error> {
-        let Some(destruction) = slot.record.destruction.clone() else { return Ok(()) };
+        let Some(destruction) = slot.rare().destruction.clone() else { return Ok(()) };
         let is_free = destruction.is_released
             && destruction.in_flight.is_empty()
             && slot.record.debts_open == 0
-            && slot.debts.is_empty();
+            && slot.rare().debts.is_empty();
         if !is_free {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl Engine {
         if let Some(status) = slot.shown {
             draft.take(key::row(&me.id, status));
         }
-        if let Some(parent) = &slot.record.parent {
+        if let Some(parent) = &slot.rare().parent {
             draft.take(key::child(&parent.id, &me.id));
             let end = Gone::Destroyed { why: destruction.why.clone() };
             let body = Body::Gone { child: me.id.clone(), end };

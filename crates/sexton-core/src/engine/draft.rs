@@ -28,6 +28,8 @@ pub(crate) struct Draft {
     pub(crate) taken: Vec<MailOrder>,
     /// The alarm that a burial took away.
     pub(crate) disarmed: Option<Timestamp>,
+    /// The state's encoding, if this turn looked at it.
+    pub(crate) state: Option<Vec<u8>>,
     /// What becomes of the actor's record.
     pub(crate) end: End,
 }
@@ -57,6 +59,7 @@ impl Draft {
             sent: Vec::new(),
             taken: Vec::new(),
             disarmed: None,
+            state: None,
             end: End::AsBefore,
         }
     }

@@ -109,12 +109,12 @@ impl Engine {
                     self.take_message(&mut slot, &mut draft, message)?;
                 }
                 Body::Create { .. } => {
-                    let is_yours = mail.from.is_some() && mail.from == slot.record.parent;
+                    let is_yours = mail.from.is_some() && mail.from == slot.rare().parent;
                     let id = slot.id.clone();
                     refuse_birth((&id, &mut draft), &mail, &Unborn::Exists { is_yours })?;
                 }
                 Body::Destroy { why, by } => {
-                    if mail.from == slot.record.parent {
+                    if mail.from == slot.rare().parent {
                         let intent = Intent { why: why.clone(), by: by.clone() };
                         // Nobody waits for this intent, so it goes on in the same turn.
                         if intend(&mut slot, &mut draft, intent)? {
@@ -185,7 +185,7 @@ impl Engine {
             }
             Gone::Destroyed { .. } => None,
         };
-        if let Some(destruction) = &mut slot.record.destruction {
+        if let Some(destruction) = slot.destruction_mut() {
             if destruction.in_flight.remove(child) {
                 draft.end = End::Changed;
             }

@@ -69,7 +69,7 @@ impl Engine {
         let first = slot
             .due()
             .iter()
-            .map(|due| (rings_at(due, &slot.record.back_offs), due))
+            .map(|due| (rings_at(due, &slot.rare().back_offs), due))
             .filter(|(at, _)| *at <= now)
             .min()
             .map(|(_, due)| due.clone());
@@ -109,7 +109,7 @@ impl Engine {
             return Ok(None);
         }
         self.marks.insert((slot.id.clone(), due.clone()));
-        let entry = back_off_of(&mut slot.record.back_offs, due);
+        let entry = back_off_of(&mut slot.rare_mut().back_offs, due);
         if entry.is_open {
             entry.failures = entry.failures.saturating_add(1);
             "the process ended during the attempt".clone_into(&mut entry.why);
@@ -129,16 +129,15 @@ impl Engine {
     fn ring(&mut self, now: Timestamp, at: (&mut Slot, &Due)) -> Result<Turned, Error> {
         let (slot, due) = at;
         self.marks.remove(&(slot.id.clone(), due.clone()));
-        let rung_at = rings_at(due, &slot.record.back_offs).max(slot.record.armed_at);
+        let rung_at = rings_at(due, &slot.rare().back_offs).max(slot.record.armed_at);
         let mut draft = self.draft(&slot.id, now);
         let result = self.attempt(slot, &mut draft, "deadline", |live, record| {
             live.on_deadline(&due.what, record)
         })?;
         let still_due = slot.due().contains(due);
         match result {
-            Ok(()) if !still_due => {
-                slot.record.back_offs.retain(|back_off| !back_off.is_for(due));
-            }
+            // Its back-off goes with it, as that of everything that is not due any more.
+            Ok(()) if !still_due => {}
             Ok(()) => {
                 // Motion is not progress: what it changed stays, and it counts as a failure.
                 let refusal = Refusal::new("it is still due after its turn");
@@ -164,7 +163,7 @@ impl Engine {
         refusal: &Refusal,
     ) -> Result<(), Error> {
         let (slot, due) = at;
-        let entry = back_off_of(&mut slot.record.back_offs, due);
+        let entry = back_off_of(&mut slot.rare_mut().back_offs, due);
         entry.failures = entry.failures.saturating_add(1);
         entry.next_at = draft.now + self.limits.back_off(entry.failures);
         entry.is_open = false;

@@ -49,7 +49,7 @@ impl Engine {
         let Found::Alive(mut slot) = self.checkout(now, store, &to.actor.id)? else {
             return Ok(None);
         };
-        let debt = slot.debts.get(&to.number);
+        let debt = slot.rare().debts.get(&to.number);
         let debt = debt.filter(|_| slot.record.incarnation == to.actor.incarnation);
         let Some(debt) = debt else {
             self.checkin(slot);
@@ -66,7 +66,8 @@ impl Engine {
             }
             Answer::Transient(failure) => self.put_off(now, (&mut slot, to.number), failure)?,
             Answer::Permanent(failure) => {
-                let is_release = slot.debts.get(&to.number).is_some_and(|debt| debt.is_release);
+                let is_release =
+                    slot.rare().debts.get(&to.number).is_some_and(|debt| debt.is_release);
                 if is_release {
                     // Keeps G8: a missing credential never turns into "deleted".
                     self.put_off(now, (&mut slot, to.number), failure)?
@@ -100,7 +101,7 @@ impl Engine {
         outcome: Outcome<Vec<u8>>,
     ) -> Result<Draft, Error> {
         let (slot, number) = at;
-        let Some(debt) = slot.debts.remove(&number) else {
+        let Some(debt) = slot.rare_mut().debts.remove(&number) else {
             return Ok(self.draft(&slot.id, now));
         };
         let mut draft = self.draft(&slot.id, now);
@@ -115,7 +116,7 @@ impl Engine {
                 Ok(draft)
             }
             Err(refusal) => {
-                slot.debts.insert(number, debt);
+                slot.rare_mut().debts.insert(number, debt);
                 let failure = Failure { class: "refused".to_owned(), message: refusal.reason };
                 self.put_off(now, (slot, number), failure)
             }
@@ -131,13 +132,14 @@ impl Engine {
     ) -> Result<Draft, Error> {
         let (slot, number) = at;
         let mut draft = self.draft(&slot.id, now);
-        let Some(debt) = slot.debts.get_mut(&number) else { return Ok(draft) };
+        let key = key::debt(&slot.id, number);
+        let Some(debt) = slot.rare_mut().debts.get_mut(&number) else { return Ok(draft) };
         debt.failures = debt.failures.saturating_add(1);
         debt.next_at = now + self.limits.back_off(debt.failures);
         let is_stuck = debt.failures >= FAILURES_BEFORE_STALLED;
         let why = format!("effect {number} fails: {}: {}", failure.class, failure.message);
         debt.why = Some(failure);
-        draft.put(key::debt(&slot.id, number), debt)?;
+        draft.put(key, debt)?;
         if is_stuck {
             slot.stall(&mut draft, why)?;
         }
@@ -158,7 +160,7 @@ impl Engine {
             Found::Buried(_) => return Ok(self.answer_only(id, reply, Err(destroyed(id)))),
             Found::Nothing => return Ok(self.answer_only(id, reply, Err(not_found(id)))),
         };
-        let Some(debt) = slot.debts.remove(&number) else {
+        let Some(debt) = slot.rare_mut().debts.remove(&number) else {
             self.checkin(slot);
             let error = Error::new(ErrorKind::NotFound, format!("{id} owes no effect {number}"));
             return Ok(self.answer_only(id, reply, Err(error)));
@@ -190,8 +192,8 @@ impl Engine {
             Found::Nothing => return Ok(self.answer_only(id, reply, Err(not_found(id)))),
         };
         let mut draft = self.draft(id, now);
-        if let Some((number, debt)) = slot.debts.iter_mut().next() {
-            self.owed.remove(&(debt.next_at, debt.order, slot.id.clone()));
+        if let Some((number, debt)) = slot.rare_mut().debts.iter_mut().next() {
+            self.owed.remove(&(debt.next_at, debt.order, id.clone()));
             debt.next_at = now;
             draft.put(key::debt(id, *number), debt)?;
         }

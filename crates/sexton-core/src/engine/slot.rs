@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::actor::{Kinds, Live};
 use crate::codec::{self, CodecError};
-use crate::deadline::{self, Due};
-use crate::destroy::{ActorRecord, Entry, Tombstone};
+use crate::deadline::{self, BackOff, Due};
+use crate::destroy::{ActorRecord, Destruction, Entry, Tombstone};
 use crate::effect::Debt;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::event::What;
@@ -21,31 +21,75 @@ use super::draft::{Draft, End};
 pub(crate) struct Slot {
     pub(crate) id: ActorId,
     pub(crate) live: Box<dyn Live>,
-    pub(crate) record: ActorRecord,
-    pub(crate) debts: BTreeMap<u64, Debt>,
+    pub(crate) record: Life,
+    /// Lies apart, because most actors have nothing of it most of the time.
+    rare: Option<Box<Rare>>,
     /// What the state says, as of the last turn that was not refused.
     pub(crate) view: View,
     /// The status under which its row lies; `None` before the first commit.
     pub(crate) shown: Option<&'static str>,
     /// Whether what its row says is another thing than what lies in the store.
     pub(crate) is_row_stale: bool,
-    /// Whether it is known to have no children: it was born in this memory and bore none.
-    pub(crate) is_childless: bool,
-    /// The state's encoding between a turn and its commit; otherwise the state is there once.
-    pub(crate) encoded: Option<Vec<u8>>,
+    pub(crate) children: Children,
     /// The order of the last turn that wrote it: replies of later reads wait for that.
     pub(crate) last_order: u64,
     pub(crate) used_at: Timestamp,
 }
+
+/// Whether it is worth looking for an actor's children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Children {
+    /// It was born in this memory, and bore none.
+    None,
+    /// The store knows.
+    Unknown,
+}
+
+/// What every actor's record has, without the state: that is there once.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) incarnation: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) status_since: Timestamp,
+    pub(crate) changed_at: Timestamp,
+    pub(crate) turns: u64,
+    pub(crate) effects: u64,
+    pub(crate) events: u64,
+    pub(crate) debts_open: u32,
+    pub(crate) alarm: Option<Timestamp>,
+    pub(crate) armed_at: Timestamp,
+    pub(crate) state_version: u16,
+}
+
+/// What most actors have nothing of.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rare {
+    pub(crate) parent: Option<ActorRef>,
+    pub(crate) back_offs: Vec<BackOff>,
+    pub(crate) stalled: Option<String>,
+    pub(crate) destruction: Option<Box<Destruction>>,
+    /// Effects that are not settled.
+    pub(crate) debts: BTreeMap<u64, Debt>,
+}
+
+static NOTHING_RARE: Rare = Rare {
+    parent: None,
+    back_offs: Vec::new(),
+    stalled: None,
+    destruction: None,
+    debts: BTreeMap::new(),
+};
 
 /// What a state says of itself: read off once after every turn, and guarded, because it is the
 /// actor's own code that says it.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) status: &'static str,
-    pub(crate) row: Row,
-    pub(crate) due: Vec<Due>,
+    /// What else it says, if it says anything.
+    more: Option<Box<(Row, Vec<Due>)>>,
 }
+
+static EMPTY_ROW: Row = Row { watch_from: None, owner: None, fields: Vec::new() };
 
 impl View {
     /// Reads a state; a panic or what cannot be encoded is a refusal.
@@ -54,8 +98,18 @@ impl View {
             let due = live
                 .deadlines()
                 .map_err(|error| Refusal::new(format!("a deadline cannot be encoded: {error}")))?;
-            Ok(Self { status: live.status(), row: live.row(), due })
+            let (status, row) = (live.status(), live.row());
+            let says_more = row != EMPTY_ROW || !due.is_empty();
+            Ok(Self { status, more: says_more.then(|| Box::new((row, due))) })
         })
+    }
+
+    pub(crate) fn row(&self) -> &Row {
+        self.more.as_ref().map_or(&EMPTY_ROW, |more| &more.0)
+    }
+
+    fn due(&self) -> &[Due] {
+        self.more.as_ref().map_or(&[], |more| &more.1)
     }
 }
 
@@ -103,26 +157,16 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
     };
     let live = load(kinds, id, (record.state_version, &record.state))?;
     let mut record = record;
-    record.state = Vec::new();
     record.state_version = kinds.table(id.kind()).map_or(1, |table| table.state_version);
     let view = View::of(live.as_ref()).map_err(|refusal| {
         Error::new(ErrorKind::Corrupt, format!("the state of {id} cannot be looked at"))
             .with_source(refusal)
     })?;
     let debts = if record.debts_open > 0 { debts(store, id)? } else { BTreeMap::new() };
-    let mut slot = Slot {
-        id: id.clone(),
-        view,
-        live,
-        record,
-        debts,
-        shown: None,
-        is_row_stale: false,
-        is_childless: false,
-        encoded: None,
-        last_order: 0,
-        used_at: Timestamp::ZERO,
-    };
+    let mut slot = Slot::new(id.clone(), live, view, record);
+    if !debts.is_empty() {
+        slot.rare_mut().debts = debts;
+    }
     slot.shown = Some(slot.status());
     Ok(Found::Alive(Box::new(slot)))
 }
@@ -148,12 +192,41 @@ fn load(kinds: &Kinds, id: &ActorId, state: (u16, &[u8])) -> Result<Box<dyn Live
 }
 
 impl Slot {
+    /// An actor with its record, whose state is in `live`.
+    pub(crate) fn new(id: ActorId, live: Box<dyn Live>, view: View, record: ActorRecord) -> Self {
+        let (life, rare) = apart(record);
+        Self {
+            id,
+            live,
+            record: life,
+            rare: (rare != NOTHING_RARE).then(|| Box::new(rare)),
+            view,
+            shown: None,
+            is_row_stale: false,
+            children: Children::Unknown,
+            last_order: 0,
+            used_at: Timestamp::ZERO,
+        }
+    }
+
+    pub(crate) fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(&NOTHING_RARE)
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(crate) fn destruction_mut(&mut self) -> Option<&mut Destruction> {
+        self.rare.as_deref_mut()?.destruction.as_deref_mut()
+    }
+
     pub(crate) fn me(&self) -> ActorRef {
         ActorRef { id: self.id.clone(), incarnation: self.record.incarnation }
     }
 
     pub(crate) fn is_destroying(&self) -> bool {
-        self.record.destruction.is_some()
+        self.rare().destruction.is_some()
     }
 
     /// Back to the state before a turn that was refused. Keeps G1.
@@ -174,19 +247,19 @@ impl Slot {
     }
 
     pub(crate) fn due(&self) -> &[Due] {
-        if self.is_destroying() { &[] } else { &self.view.due }
+        if self.is_destroying() { &[] } else { self.view.due() }
     }
 
     /// The row that the state and the record make now, with the changes' times as recorded.
     pub(crate) fn current_row(&self) -> (&'static str, RowRecord) {
         let row = RowRecord {
             incarnation: self.record.incarnation,
-            parent: self.record.parent.clone(),
+            parent: self.rare().parent.clone(),
             created_at: self.record.created_at,
             status_since: self.record.status_since,
             changed_at: self.record.changed_at,
-            stalled: self.record.stalled.clone(),
-            row: self.view.row.clone(),
+            stalled: self.rare().stalled.clone(),
+            row: self.view.row().clone(),
         };
         (self.status(), row)
     }
@@ -194,19 +267,20 @@ impl Slot {
     /// The mark of a stalled actor goes when nothing fails as often any more.
     fn refresh_stalled(&mut self) {
         let is_stuck = |failures: u32| failures >= FAILURES_BEFORE_STALLED;
-        let deadline = self.record.back_offs.iter().any(|back_off| is_stuck(back_off.failures));
-        let debt = self.debts.values().any(|debt| is_stuck(debt.failures));
-        let destruction = self.record.destruction.as_ref();
+        let Some(rare) = &mut self.rare else { return };
+        let deadline = rare.back_offs.iter().any(|back_off| is_stuck(back_off.failures));
+        let debt = rare.debts.values().any(|debt| is_stuck(debt.failures));
+        let destruction = rare.destruction.as_ref();
         let is_unreleased = destruction.is_some_and(|it| it.failures > 0 && !it.is_released);
         if !deadline && !debt && !is_unreleased {
-            self.is_row_stale |= self.record.stalled.take().is_some();
+            self.is_row_stale |= rare.stalled.take().is_some();
         }
     }
 
     /// Marks it stalled, with an event, unless it is so already.
     pub(crate) fn stall(&mut self, draft: &mut Draft, why: String) -> Result<(), Error> {
-        if self.record.stalled.is_none() {
-            self.record.stalled = Some(why.clone());
+        if self.rare().stalled.is_none() {
+            self.rare_mut().stalled = Some(why.clone());
             self.is_row_stale = true;
             self.publish(draft, What::Stalled { why })?;
         }
@@ -215,11 +289,13 @@ impl Slot {
 
     /// Writes what every committed turn writes: alarm, row where it changed, and the record.
     pub(crate) fn conclude(&mut self, draft: &mut Draft) -> Result<(), Error> {
-        let mut back_offs = std::mem::take(&mut self.record.back_offs);
-        back_offs.retain(|back_off| self.due().iter().any(|due| back_off.is_for(due)));
-        self.record.back_offs = back_offs;
+        if !self.rare().back_offs.is_empty() {
+            let mut back_offs = std::mem::take(&mut self.rare_mut().back_offs);
+            back_offs.retain(|back_off| self.due().iter().any(|due| back_off.is_for(due)));
+            self.rare_mut().back_offs = back_offs;
+        }
         self.refresh_stalled();
-        let alarm = deadline::earliest(self.due(), &self.record.back_offs);
+        let alarm = deadline::earliest(self.due(), &self.rare().back_offs);
         if alarm != self.record.alarm {
             self.disarm(draft);
             if let Some(at) = alarm {
@@ -231,14 +307,17 @@ impl Slot {
         self.conclude_row(draft)?;
         self.record.turns += 1;
         self.last_order = draft.order;
-        self.record.state = match self.encoded.take() {
+        let state = match draft.state.take() {
             Some(state) => state,
             None => self.encode()?,
         };
+        let rare = self.rare.take().map(|rare| *rare).unwrap_or_default();
+        let (record, debts) = together(&self.record, rare, state);
         // Written by hand and not as an `Entry`, whose box would have to own the record.
-        draft.put(key::actor(&self.id), &EntryRef::Alive(&self.record))?;
-        self.record.state = Vec::new();
-        Ok(())
+        let put = draft.put(key::actor(&self.id), &EntryRef::Alive(&record));
+        let rare = Rare { debts, ..apart(record).1 };
+        self.rare = (rare != NOTHING_RARE).then(|| Box::new(rare));
+        put
     }
 
     /// The state as bytes, of a turn that did not look at it.
@@ -279,6 +358,48 @@ impl Slot {
     }
 }
 
+/// A record as it lies in memory; its state is thrown away.
+fn apart(record: ActorRecord) -> (Life, Rare) {
+    let life = Life {
+        incarnation: record.incarnation,
+        created_at: record.created_at,
+        status_since: record.status_since,
+        changed_at: record.changed_at,
+        turns: record.turns,
+        effects: record.effects,
+        events: record.events,
+        debts_open: record.debts_open,
+        alarm: record.alarm,
+        armed_at: record.armed_at,
+        state_version: record.state_version,
+    };
+    let ActorRecord { parent, back_offs, stalled, destruction, .. } = record;
+    (life, Rare { parent, back_offs, stalled, destruction, debts: BTreeMap::new() })
+}
+
+/// A record as it lies in the store, and the debts, which lie there by themselves.
+fn together(life: &Life, rare: Rare, state: Vec<u8>) -> (ActorRecord, BTreeMap<u64, Debt>) {
+    let record = ActorRecord {
+        incarnation: life.incarnation,
+        parent: rare.parent,
+        created_at: life.created_at,
+        status_since: life.status_since,
+        changed_at: life.changed_at,
+        turns: life.turns,
+        effects: life.effects,
+        events: life.events,
+        debts_open: life.debts_open,
+        back_offs: rare.back_offs,
+        alarm: life.alarm,
+        armed_at: life.armed_at,
+        stalled: rare.stalled,
+        destruction: rare.destruction,
+        state_version: life.state_version,
+        state,
+    };
+    (record, rare.debts)
+}
+
 /// An [`Entry`] that borrows its record; encodes to the same bytes.
 #[derive(serde::Serialize)]
 enum EntryRef<'a> {
@@ -288,6 +409,50 @@ enum EntryRef<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seen to fail with `turns` and `effects` taken for each other.
+    #[test]
+    fn a_record_that_was_taken_apart_is_put_together_as_it_was() {
+        let parent = ActorRef { id: ActorId::new("node", "n").unwrap(), incarnation: 2 };
+        let at = Timestamp::from_millis;
+        let back_off = BackOff {
+            at: at(1),
+            what: vec![1],
+            failures: 2,
+            next_at: at(3),
+            is_open: true,
+            why: "full".to_owned(),
+        };
+        let destruction = Destruction {
+            since: at(4),
+            why: "gone".to_owned(),
+            by: "ada".to_owned(),
+            asked_up_to: Some(parent.id.clone()),
+            in_flight: [parent.id.clone()].into(),
+            is_released: true,
+            failures: 5,
+        };
+        let record = ActorRecord {
+            incarnation: 6,
+            parent: Some(parent),
+            created_at: at(7),
+            status_since: at(8),
+            changed_at: at(9),
+            turns: 10,
+            effects: 11,
+            events: 12,
+            debts_open: 13,
+            back_offs: vec![back_off],
+            alarm: Some(at(14)),
+            armed_at: at(15),
+            stalled: Some("tired".to_owned()),
+            destruction: Some(Box::new(destruction)),
+            state_version: 16,
+            state: vec![17],
+        };
+        let (life, rare) = apart(record.clone());
+        assert_eq!(together(&life, rare, vec![17]), (record, BTreeMap::new()));
+    }
 
     #[test]
     fn a_borrowed_entry_has_the_bytes_of_an_owned_one() {

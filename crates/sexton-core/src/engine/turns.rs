@@ -15,7 +15,7 @@ use crate::turn::Recorder;
 
 use super::attempt::{absorb, guard};
 use super::draft::{Draft, End};
-use super::slot::{Found, Slot, View};
+use super::slot::{Children, Found, Slot, View};
 use super::{Call, Engine, Label, Release, Reply, Request, Turned};
 
 impl Engine {
@@ -200,7 +200,7 @@ impl Engine {
         if self.performing.contains_key(&slot.id) {
             return;
         }
-        if let Some((number, debt)) = slot.debts.first_key_value() {
+        if let Some((number, debt)) = slot.rare().debts.first_key_value() {
             self.owed.insert((debt.next_at, debt.order, slot.id.clone()), *number);
         }
     }
@@ -239,7 +239,7 @@ impl Engine {
         let incarnation = match self.checkout(draft.now, store, id)? {
             Found::Nothing => 1,
             Found::Alive(slot) => {
-                let is_yours = parent.is_some() && slot.record.parent.as_ref() == parent;
+                let is_yours = parent.is_some() && slot.rare().parent.as_ref() == parent;
                 self.checkin(slot);
                 return Ok(Err(Unborn::Exists { is_yours }));
             }
@@ -263,19 +263,9 @@ impl Engine {
             Ok(view) => view,
             Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
         };
-        let mut slot = Box::new(Slot {
-            id: id.clone(),
-            view,
-            live,
-            record: new_record(incarnation, parent.cloned(), draft.now),
-            debts: std::collections::BTreeMap::new(),
-            shown: None,
-            is_row_stale: true,
-            is_childless: true,
-            encoded: None,
-            last_order: 0,
-            used_at: draft.now,
-        });
+        let born = new_record(incarnation, parent.cloned(), draft.now);
+        let mut slot = Box::new(Slot::new(id.clone(), live, view, born));
+        (slot.is_row_stale, slot.children, slot.used_at) = (true, Children::None, draft.now);
         // Nothing was before it.
         let after = match self.check(&slot, &record, (&[], &mut Vec::new())) {
             Ok(after) => after,
@@ -405,7 +395,7 @@ pub(super) fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result
     slot.record.effects += 1;
     slot.record.debts_open += 1;
     let number = slot.record.effects;
-    let is_release = slot.record.destruction.as_ref().is_some_and(|it| it.is_released);
+    let is_release = slot.rare().destruction.as_ref().is_some_and(|it| it.is_released);
     let debt = Debt {
         effect,
         recorded_at: draft.now,
@@ -416,7 +406,7 @@ pub(super) fn owe(slot: &mut Slot, draft: &mut Draft, effect: Vec<u8>) -> Result
         is_release,
     };
     draft.put(key::debt(&slot.id, number), &debt)?;
-    slot.debts.insert(number, debt);
+    slot.rare_mut().debts.insert(number, debt);
     Ok(())
 }
 
@@ -426,7 +416,7 @@ pub(super) fn intend(slot: &mut Slot, draft: &mut Draft, intent: Intent) -> Resu
     if slot.is_destroying() {
         return Ok(false);
     }
-    slot.record.destruction = Some(Box::new(Destruction {
+    slot.rare_mut().destruction = Some(Box::new(Destruction {
         since: draft.now,
         why: intent.why.clone(),
         by: intent.by.clone(),

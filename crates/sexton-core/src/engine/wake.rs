@@ -88,7 +88,7 @@ impl Engine {
             let id = place.2;
             let found = self.checkout(now, store, &id);
             let Some(Found::Alive(slot)) = self.spare(now, &id, found)? else { continue };
-            let owed = slot.debts.get(&number).map(|debt| Owed {
+            let owed = slot.rare().debts.get(&number).map(|debt| Owed {
                 id: EffectId { actor: slot.me(), number },
                 effect: debt.effect.clone(),
                 failures: debt.failures,
