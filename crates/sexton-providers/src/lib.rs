@@ -16,8 +16,10 @@ mod agents;
 mod performers;
 mod receiver;
 mod local;
+pub mod hetzner;
 
 pub use agents::{AgentError, Agents, workspace_id};
+pub use hetzner::Hetzner;
 pub use local::{Local, LocalProcesses};
 pub use performers::{Commands, Performers};
 pub use platform::{Platform, PlatformError};
