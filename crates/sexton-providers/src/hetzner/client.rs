@@ -79,10 +79,11 @@ impl Client {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let is_here = |url: &reqwest::Url| {
             // A name would be looked up, and whoever answers that could have the token.
-            url.host_str().is_some_and(|host| {
-                let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-                address.is_ok_and(|address| address.is_loopback())
-            })
+            url.scheme() == "http"
+                && url.host_str().is_some_and(|host| {
+                    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+                    address.is_ok_and(|address| address.is_loopback())
+                })
         };
         let url = reqwest::Url::parse(&endpoint);
         if !url.is_ok_and(|url| url.scheme() == "https" || is_here(&url)) {

@@ -11,7 +11,7 @@ use sexton_providers::{Order, Provider};
 
 use super::support::{Ground, INSTALLATION, Plane, caller, node, on_disk, until};
 
-pub(super) async fn end_node(plane: &Plane, name: &str) {
+pub(super) async fn end_node<P: Provider>(plane: &Plane<P>, name: &str) {
     let end = EndNode { caller: caller(), name: name.to_owned(), why: "deleted".to_owned() };
     plane.actor::<Owner>("alice").call(end).await.expect("he may");
     plane.until_buried::<Node>(name).await;

@@ -11,3 +11,4 @@ mod fleet;
 mod ends;
 mod callbacks;
 mod faults;
+mod hetzner;

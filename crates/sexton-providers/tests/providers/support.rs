@@ -80,7 +80,7 @@ impl Ground {
             root: self.root(),
             installation: installation.to_owned(),
             agent: vec![env!("CARGO_BIN_EXE_sexton-local-agent").to_owned()],
-            callbacks: Some(format!("http://127.0.0.1:{}/callbacks", self.port)),
+            callbacks: Some(self.callbacks()),
             heartbeat: Duration::from_millis(50),
             machines_max: 4,
         }
@@ -126,7 +126,6 @@ impl Ground {
         Arc::new(opened.expect("it opened"))
     }
 
-    /// A control plane over what lies here.
     /// A control plane with a node and these workspaces on it, and where its machine lies.
     pub(crate) async fn plane_with(&self, workspaces: &[&str]) -> (Plane, PathBuf) {
         let plane = self.plane().await;
@@ -139,8 +138,18 @@ impl Ground {
         (plane, machine)
     }
 
+    /// A control plane over what lies here.
     pub(crate) async fn plane(&self) -> Plane {
-        let provider = self.provider(&INSTALLATION.to_string());
+        self.plane_over(self.provider(&INSTALLATION.to_string())).await
+    }
+
+    /// Where agents call back.
+    pub(crate) fn callbacks(&self) -> String {
+        format!("http://127.0.0.1:{}/callbacks", self.port)
+    }
+
+    /// A control plane whose machines are this provider's.
+    pub(crate) async fn plane_over<P: Provider + Clone>(&self, provider: P) -> Plane<P> {
         let store = self.store().await;
         let commands = Commands {
             workspace: words("echo made >> made; sleep 600 & wait"),
@@ -178,14 +187,14 @@ fn serve(host: Arc<Host>, platform: &Platform, port: u16) -> (ServerHandle, Join
 }
 
 /// A control plane: a host with its performers, and a server for callbacks.
-pub(crate) struct Plane {
+pub(crate) struct Plane<P = LocalProcesses> {
     pub(crate) host: Arc<Host>,
-    pub(crate) provider: LocalProcesses,
+    pub(crate) provider: P,
     server: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Plane {
+impl<P> Drop for Plane<P> {
     /// As a crash: nothing is closed.
     fn drop(&mut self) {
         // Begins at once; the thread is what ends.
@@ -207,7 +216,7 @@ fn life(kind: &str, name: &str) -> ActorRef {
     ActorRef { id: ActorId::new(kind, name).expect("a good name"), incarnation: 1 }
 }
 
-impl Plane {
+impl<P: Provider> Plane<P> {
     pub(crate) fn actor<A: Actor>(&self, name: &str) -> Handle<A> {
         self.host.actor::<A>(name).expect("a good name")
     }
@@ -217,17 +226,26 @@ impl Plane {
         self.actor::<Owner>("alice").create(init).await.expect("a new owner");
     }
 
-    /// A node that its agent said is ready.
-    pub(crate) async fn node(&self, name: &str) {
+    /// Asks for a node of that size at that location.
+    pub(crate) async fn request(&self, name: &str, size: &str, location: &str) {
         let spec = NodeSpec {
             tenure: Tenure::Managed,
             class: NodeClass::Managed,
             role: NodeRole::Workspace,
-            size: "local".to_owned(),
-            location: "here".to_owned(),
+            size: size.to_owned(),
+            location: location.to_owned(),
         };
         let request = RequestNode { caller: caller(), name: name.to_owned(), spec };
         self.actor::<Owner>("alice").call(request).await.expect("he may");
+    }
+
+    /// A node that its agent said is ready.
+    pub(crate) async fn node(&self, name: &str) {
+        self.request(name, "local", "here").await;
+        self.until_runs(name).await;
+    }
+
+    pub(crate) async fn until_runs(&self, name: &str) {
         let node = self.actor::<Node>(name);
         until("the node runs", async || node.status().await.ok() == Some(NodeStatus::Running))
             .await;
@@ -243,12 +261,6 @@ impl Plane {
         until("the workspace runs", runs).await;
     }
 
-    /// The directory of the machine of a node's first life.
-    pub(crate) async fn machine(&self, ground: &Ground, name: &str) -> PathBuf {
-        let made = self.provider.get(&node(name)).await.expect("it answers");
-        ground.root().join(made.expect("it is there").machine.id)
-    }
-
     pub(crate) async fn until_buried<A: Actor>(&self, name: &str) {
         let actor = self.actor::<A>(name);
         let is_buried = async || matches!(actor.entry().await, Ok(Some(Entry::Tombstone(_))));
@@ -262,6 +274,14 @@ impl Plane {
         let is_burial =
             |event: &Event| event.actor == id && matches!(event.what, What::Destroyed { .. });
         all.iter().filter(|(_, event)| is_burial(event)).count()
+    }
+}
+
+impl Plane {
+    /// The directory of the machine of a node's first life.
+    pub(crate) async fn machine(&self, ground: &Ground, name: &str) -> PathBuf {
+        let made = self.provider.get(&node(name)).await.expect("it answers");
+        ground.root().join(made.expect("it is there").machine.id)
     }
 }
 
