@@ -25,3 +25,8 @@ pub use performers::{Commands, Performers};
 pub use platform::{Platform, PlatformError};
 pub use provider::{Listing, Made, Order, Provider, ProviderError};
 pub use receiver::receiver;
+
+/// The page about this crate: what it shows is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/providers.md")]
+struct Page;
