@@ -165,14 +165,8 @@ impl Provider for Hetzner {
 
     async fn create(&self, order: &Order) -> Result<Made, ProviderError> {
         let shared = &self.shared;
-        let name = shared.marks.name(&order.owner);
-        if let Some(sizes) = &shared.project.sizes {
-            sizes.find(&order.location, &order.size, WallClock.now())?;
-        }
-        let user_data = shared.user_data(&order.owner)?;
-        let mut patience = shared.patience();
-        let made = shared.make(order, (&name, &user_data), &mut patience).await?;
-        Ok(shared.made(&made, order.owner.clone()))
+        let server = shared.make(order, &mut shared.patience()).await?;
+        Ok(shared.made(&server, order.owner.clone()))
     }
 
     async fn get(&self, owner: &ActorRef) -> Result<Option<Made>, ProviderError> {
@@ -249,30 +243,28 @@ impl Shared {
     }
 
     /// Finds or makes the server of a life, and waits until it can be used.
-    async fn make(
-        &self,
-        order: &Order,
-        named: (&str, &str),
-        patience: &mut Patience,
-    ) -> Result<Server, ProviderError> {
-        let (name, user_data) = named;
-        let found = self.find(&order.owner, patience).await?.into_iter().next();
-        let ended = match found {
-            Some(server) => self.settle(server, patience).await,
-            None => match self.order(order, (name, user_data), patience).await {
-                Err(failed) if failed.is("uniqueness_error") => {
-                    let holder = self.holder(&order.owner, name, patience).await?;
-                    self.settle(holder, patience).await
-                }
-                // About the order, and nothing that could be taken for a machine.
-                Err(failed) if failed.is("not_found") => {
-                    let what = format!("failed to create {name}");
-                    return Err(ProviderError::because(Fault::NotFound, what, failed));
-                }
-                ended => ended,
-            },
-        };
-        ended.map_err(|failed| failed.told(format!("failed to create {name}")))
+    async fn make(&self, order: &Order, patience: &mut Patience) -> Result<Server, ProviderError> {
+        let name = self.marks.name(&order.owner);
+        let told = |failed: Failed| failed.told(format!("failed to create {name}"));
+        if let Some(server) = self.find(&order.owner, patience).await?.into_iter().next() {
+            return self.settle(server, patience).await.map_err(told);
+        }
+        if let Some(sizes) = &self.project.sizes {
+            sizes.find(&order.location, &order.size, WallClock.now())?;
+        }
+        let user_data = self.user_data(&order.owner)?;
+        match self.order(order, (&name, &user_data), patience).await {
+            Err(failed) if failed.is("uniqueness_error") => {
+                let holder = self.holder(&order.owner, &name, patience).await?;
+                self.settle(holder, patience).await.map_err(told)
+            }
+            // About the order, and nothing that could be taken for a machine.
+            Err(failed) if failed.is("not_found") => {
+                let what = format!("failed to create {name}");
+                Err(ProviderError::because(Fault::NotFound, what, failed))
+            }
+            ended => ended.map_err(told),
+        }
     }
 
     async fn order(

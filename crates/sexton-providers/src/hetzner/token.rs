@@ -63,3 +63,16 @@ impl Token {
         text.replace(&self.0, "..")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail when the header is not marked: its `Debug` shows it.
+    #[test]
+    fn the_header_of_a_token_is_not_printed_either() {
+        let token = Token::new("s3cret").unwrap();
+        assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
+        assert_eq!(token.header(), "Bearer s3cret");
+    }
+}

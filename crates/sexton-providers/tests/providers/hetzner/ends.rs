@@ -38,8 +38,8 @@ async fn a_deletion_answers_when_the_server_is_gone_whatever_is_lost_on_the_way(
 async fn a_server_is_gone_only_by_the_apis_own_word_about_it() {
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));
     let project = Project { patience: Duration::from_secs(1), ..cloud.project(&ground, "ours") };
-    let provider = open(&ground, project);
-    provider.create(&order("n-1")).await.unwrap();
+    let (patient, provider) = (cloud.open(&ground, "ours"), open(&ground, project));
+    patient.create(&order("n-1")).await.unwrap();
     let html = || "<html>not found</html>".to_owned();
     cloud.every(1, Trouble::Refused(404, Vec::new(), html()));
     assert_eq!(provider.delete(&node("n-1")).await.unwrap_err().fault, Fault::Network);
@@ -50,9 +50,13 @@ async fn a_server_is_gone_only_by_the_apis_own_word_about_it() {
     cloud.calm();
     // The action is forgotten: it is not known how it ended.
     cloud.once(&["GET /actions"], Trouble::code(404, "not_found"));
-    assert_eq!(provider.delete(&node("n-1")).await.unwrap_err().fault, Fault::Unknown);
+    assert_eq!(patient.delete(&node("n-1")).await.unwrap_err().fault, Fault::Unknown);
     assert!(cloud.is_spent());
-    provider.delete(&node("n-1")).await.unwrap();
+    patient.create(&order("n-2")).await.unwrap();
+    cloud.once(&["DELETE /servers"], Trouble::Refused(404, Vec::new(), html()));
+    patient.delete(&node("n-2")).await.unwrap();
+    assert!(cloud.is_spent());
+    patient.delete(&node("n-1")).await.unwrap();
     assert!(cloud.n_servers() == 0);
 }
 

@@ -97,7 +97,7 @@ async fn n_reaped(plane: &Plane<Hetzner>) -> Option<i64> {
     row.record.number("deleted")
 }
 
-/// Tests G12. Seen to fail when a listing that may lack something says that it is complete.
+/// Tests G12. Seen to fail when a server that names nobody is passed over.
 #[tokio::test]
 async fn the_reaper_deletes_what_nobody_owns_and_nothing_after_a_bad_listing() {
     let ground = Ground::new();

@@ -140,7 +140,7 @@ async fn an_order_ends_as_its_action_does_and_what_it_left_is_listed() {
     let error = hasty.create(&order("n-2")).await.unwrap_err();
     assert_eq!(error.fault, Fault::Network, "{error}");
     cloud.world().hurry();
-    hasty.create(&order("n-2")).await.unwrap();
+    provider.create(&order("n-2")).await.unwrap();
     assert_eq!(cloud.n_servers(), 1);
 }
 
@@ -158,7 +158,7 @@ async fn an_agent_is_reached_in_the_private_network_where_there_is_one() {
 
 // Seen to fail when the list is not looked at.
 #[tokio::test]
-async fn a_type_that_the_list_does_not_sell_is_refused_without_a_request() {
+async fn a_type_that_the_list_does_not_sell_is_refused_without_an_order() {
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));
     let prices = r#"[{"location": "fsn1", "price_hourly": {"net": "0.0060"},
         "price_monthly": {"net": "3.79"}}]"#;
@@ -180,8 +180,13 @@ async fn a_type_that_the_list_does_not_sell_is_refused_without_a_request() {
         let error = provider.create(&Order { size, location, ..order("n-1") }).await.unwrap_err();
         assert_eq!(error.fault, expected, "{error}");
     }
-    assert_eq!(cloud.world().requests, Vec::<String>::new());
-    provider.create(&order("n-1")).await.unwrap();
+    assert_eq!(cloud.n_requests("POST"), 0);
+    let made = provider.create(&order("n-1")).await.unwrap();
+    // What is there is found, also when it is sold no longer.
+    let sizes = Some(Sizes::read("a list", &list.replace("false", "true")).unwrap());
+    let provider = open(&ground, Project { sizes, ..cloud.project(&ground, "ours") });
+    assert_eq!(provider.create(&order("n-1")).await.unwrap(), made);
+    assert_eq!(provider.create(&order("n-2")).await.unwrap_err().fault, Fault::Invalid);
 }
 
 // Seen to fail when the length of user data is not looked at, and when `http` is taken.
@@ -191,7 +196,7 @@ async fn what_cannot_be_sent_is_refused_before_it_is() {
     let user_data = UserData::new(|_| "x".repeat(32 * 1024 + 1));
     let provider = open(&ground, Project { user_data, ..cloud.project(&ground, "ours") });
     assert_eq!(provider.create(&order("n-1")).await.unwrap_err().fault, Fault::Invalid);
-    assert_eq!(cloud.world().requests, Vec::<String>::new());
+    assert_eq!(cloud.n_requests("POST"), 0);
     for (endpoint, is_right) in [
         ("http://api.hetzner.cloud/v1", false),
         ("http://localhost.example/v1", false),

@@ -62,7 +62,8 @@ async fn a_listing_has_every_page_and_nothing_of_others() {
     assert_eq!(cloud.n_requests("") - before, 6, "three pages, read twice");
     // An API that does not select.
     cloud.world().is_deaf_to_selectors = true;
-    assert_eq!(owners(&provider.list().await.unwrap()), expected);
+    let listing = provider.list().await.unwrap();
+    assert_eq!((listing.complete, owners(&listing)), (true, expected));
     assert_eq!(provider.get(&node("nobody")).await.unwrap(), None);
     provider.delete(&node("nobody")).await.unwrap();
     assert_eq!(cloud.n_servers(), N_OURS + 12);
@@ -138,6 +139,12 @@ async fn an_answer_that_is_none_is_an_error_and_no_empty_listing() {
         assert!(provider.create(&order("n-1")).await.is_err(), "{body}");
         assert_eq!(cloud.n_requests("POST"), 0, "nothing is made that may be there");
     }
+    // One that follows itself is not asked for again and again.
+    let cloud = Cloud::begin(None);
+    let body = r#"{"servers": [], "meta": {"pagination": {"next_page": 1}}}"#;
+    cloud.every(1, Trouble::Said(200, body.to_owned()));
+    assert!(cloud.open(&ground, "ours").list().await.is_err());
+    assert_eq!(cloud.n_requests(""), 1);
     // One page that has fewer than it says.
     let cloud = Cloud::begin(None);
     let body =

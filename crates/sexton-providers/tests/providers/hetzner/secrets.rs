@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::super::support::{Ground, node};
-use super::cloud::{Cloud, TOKEN, Trouble, open};
+use super::cloud::{Cloud, TOKEN, Trouble};
 use super::orders::order;
 use super::world::ROOT_PASSWORD;
 
@@ -59,9 +59,7 @@ async fn no_token_and_no_password_stands_in_any_log_or_error() {
     // Everything of this test runs on this thread, but for the stand-in.
     let guard = tracing::subscriber::set_default(subscriber);
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));
-    let mut project = cloud.project(&ground, "ours");
-    project.patience = std::time::Duration::from_secs(2);
-    let provider = open(&ground, project);
+    let provider = cloud.open(&ground, "ours");
     let mut text = format!("{provider:?} {provider:#?}");
     let echo = format!(
         r#"{{"error": {{"code": "unauthorized", "message": "Bearer {TOKEN} is no token"}}}}"#
