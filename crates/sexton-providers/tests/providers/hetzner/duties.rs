@@ -76,8 +76,7 @@ impl Provider for Again {
     }
 }
 
-// Seen to fail when lives have one name, when a taken name is not looked up, when a deletion's
-// action is not waited for, and when the answer to a deletion is not looked at.
+// Seen to fail when a taken name is not looked up, and when a deletion's action is not waited for.
 #[tokio::test]
 async fn servers_keep_the_duties_of_a_provider() {
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));
@@ -97,8 +96,7 @@ async fn check_with(trouble: Trouble) {
     assert!(cloud.n_requests("") > 50, "{}", cloud.n_requests(""));
 }
 
-// Seen to fail when an order is sent again by itself (two answers for one name), and when what
-// looks is not sent again.
+// Seen to fail when an order is sent again by itself.
 #[tokio::test]
 async fn the_duties_are_kept_when_answers_are_lost() {
     check_with(Trouble::Lost).await;

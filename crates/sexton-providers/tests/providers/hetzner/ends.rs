@@ -10,7 +10,7 @@ use super::super::support::{Ground, node};
 use super::cloud::{Cloud, Trouble, open};
 use super::orders::order;
 
-// Seen to fail when a deletion's action is not waited for.
+// Seen to fail when a deletion's action is not waited for, and when what looks is not sent again.
 #[tokio::test]
 async fn a_deletion_answers_when_the_server_is_gone_whatever_is_lost_on_the_way() {
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));

@@ -97,7 +97,7 @@ async fn no_token_and_no_password_stands_in_any_log_or_error() {
     }
 }
 
-// Seen to fail when a wrong token is sent as if it were none.
+// Seen to fail when two words are taken as a token.
 #[tokio::test]
 async fn a_wrong_token_is_told_as_such() {
     let (ground, cloud) = (Ground::new(), Cloud::begin(None));
