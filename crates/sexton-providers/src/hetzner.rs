@@ -290,6 +290,13 @@ impl Shared {
         let body = serde_json::to_vec(&body).expect("texts and numbers can be written as JSON");
         let call = Call::post("/servers", body);
         let created: Created = self.client.send(&call, patience).await?;
+        let followed = self.follow(created, patience).await;
+        // There is a server. Whatever hinders a look at it, the order is not refused.
+        followed.map_err(Failed::after_the_order)
+    }
+
+    /// Waits until what was ordered is there.
+    async fn follow(&self, created: Created, patience: &mut Patience) -> Result<Server, Failed> {
         self.client.end(created.action, patience).await?;
         for action in created.next_actions {
             self.client.end(action, patience).await?;

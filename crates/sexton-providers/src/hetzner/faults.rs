@@ -130,6 +130,11 @@ impl Failed {
         }
     }
 
+    /// The same, of a server that was ordered: only its action says that it failed.
+    pub(super) fn after_the_order(self) -> Self {
+        if matches!(self, Self::Action(_)) { self } else { Self::Unfinished("the creation") }
+    }
+
     /// The same for the fleet. "Not found" is said only where it is an answer about the thing
     /// itself: elsewhere it would be taken for "there is no such machine".
     pub(super) fn told(self, what: String) -> ProviderError {

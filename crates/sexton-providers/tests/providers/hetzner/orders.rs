@@ -144,6 +144,25 @@ async fn an_order_ends_as_its_action_does_and_what_it_left_is_listed() {
     assert_eq!(cloud.n_servers(), 1);
 }
 
+// Seen to fail when whatever hinders the look at an action is an answer about the order.
+#[tokio::test]
+async fn an_order_that_was_taken_is_not_refused_because_nobody_could_look() {
+    let ground = Ground::new();
+    for trouble in [
+        Trouble::code(404, "not_found"),
+        Trouble::code(401, "unauthorized"),
+        Trouble::too_many(&[("retry-after", "3600")]),
+    ] {
+        let cloud = Cloud::begin(None);
+        cloud.once(&["GET /actions"], trouble);
+        let error = cloud.open(&ground, "ours").create(&order("n-1")).await.unwrap_err();
+        assert_eq!(error.fault, Fault::Network, "{error}");
+        assert!(cloud.is_spent());
+        cloud.open(&ground, "ours").create(&order("n-1")).await.unwrap();
+        assert_eq!(cloud.n_requests("POST"), 1);
+    }
+}
+
 // Seen to fail when the address on the internet is taken whatever the project says.
 #[tokio::test]
 async fn an_agent_is_reached_in_the_private_network_where_there_is_one() {
