@@ -181,13 +181,6 @@ impl<P: Provider> Performers<P> {
         }
     }
 
-    async fn delete(&self, owner: &ActorRef) -> Result<(), ProviderError> {
-        match self.shared.provider.delete(owner).await {
-            Err(error) if error.fault == Fault::NotFound => Ok(()),
-            ended => ended,
-        }
-    }
-
     /// Keeps G12: what cannot be listed or read leads to no delete.
     async fn orphans(&self, installation: &str, age: Duration) -> Result<Found, Failure> {
         let provider = &self.shared.provider;
@@ -216,7 +209,7 @@ impl<P: Provider> Performers<P> {
         if lives.map_err(|error| failure(Fault::Unknown, told(&error)))? {
             return Ok(ReaperAnswer::Spared);
         }
-        let deleted = self.delete(&orphan.owner).await;
+        let deleted = self.shared.provider.delete(&orphan.owner).await;
         deleted.map_err(|error| of_provider(&error))?;
         Ok(ReaperAnswer::Deleted)
     }
@@ -234,7 +227,8 @@ impl<P: Provider> Performer<Node> for Performers<P> {
                 let order = Order { owner: id.actor.clone(), size, location };
                 self.create(id, &installation, order).await
             }
-            NodeEffect::Delete { machine: _ } => match self.delete(&id.actor).await {
+            NodeEffect::Delete { machine: _ } => match self.shared.provider.delete(&id.actor).await
+            {
                 Ok(()) => Performed::Done(NodeAnswer::Deleted),
                 Err(error) => Performed::Transient(of_provider(&error)),
             },

@@ -75,7 +75,8 @@ impl ProviderError {
 /// 2. **What was made is found.** From the moment at which `create` could have taken effect, the
 ///    machine is in `get` and `list`, with its owner, until `delete` is done.
 /// 3. **Deleted is gone.** When `delete` answers well, the machine, all that ran on it and its
-///    disk are gone. No such machine is done. A failure leaves it listed.
+///    disk are gone. No such machine is done, and never an error: whatever the class of an error,
+///    the machine is owed still. A failure leaves it listed.
 /// 4. **Nothing of others.** Machines without the installation's label are neither listed nor
 ///    adopted nor deleted, whatever their owner is called.
 /// 5. **It says what it does not know.** A listing that may lack something is not `complete`, or

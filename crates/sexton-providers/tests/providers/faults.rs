@@ -176,12 +176,14 @@ async fn effects_of_a_node_end_by_the_class_of_what_failed() {
     assert_eq!(stage.node(create("theirs")).await, "never: invalid");
     let delete = || NodeEffect::Delete { machine: None };
     assert_eq!(stage.node(delete()).await, format!("{:?}", NodeAnswer::Deleted));
+    // Seen to fail when `not_found` of a deletion was taken for done: it may be about a thing that
+    // the provider asked for meanwhile.
     for fault in Fault::ALL {
         stage.says(Says::Fails(fault));
         let (made, gone) = match fault {
             Fault::Network => ("later: network".to_owned(), "later: network".to_owned()),
-            Fault::NotFound => ("never: not_found".to_owned(), "Deleted".to_owned()),
-            Fault::Capacity
+            Fault::NotFound
+            | Fault::Capacity
             | Fault::Quota
             | Fault::Region
             | Fault::Invalid
