@@ -7,13 +7,14 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use sexton_core::{ActorId, Error, Event, Owed, Store, Timestamp, Turned, What};
 use tokio::sync::broadcast;
 
-use crate::clock::{Clock, TIMER_MAX, wait_for};
+use crate::clock::{Clock, Stopwatch, TIMER_MAX, wait_for};
 use crate::committer::Committer;
 use crate::log::Bell;
 use crate::mailbox::{Input, Mailbox};
 use crate::perform::Performers;
 use crate::questions::Questions;
 use crate::runner::{Around, Next, Runner, Slice};
+use crate::tally::{Cause, Tallies, ThreadTally};
 
 /// What all parts of a host have in common.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) bell: Bell,
     pub(crate) performers: Performers,
     pub(crate) questions: Questions,
+    pub(crate) tallies: Tallies,
     pub(crate) idle_after: Duration,
 }
 
@@ -41,6 +43,7 @@ impl Shared {
 struct Neighbours<'a> {
     shared: &'a Shared,
     mailbox: Arc<Mailbox>,
+    tally: &'a ThreadTally,
 }
 
 impl Around for Neighbours<'_> {
@@ -72,12 +75,21 @@ impl Around for Neighbours<'_> {
 
     fn tell(&mut self, event: Event) {
         trace(&event);
+        self.tally.event(event.actor.kind(), &event.what);
         // An error says that nobody listens.
         drop(self.shared.events.send(Arc::new(event)));
     }
 
     fn lost(&mut self, _error: &Error) {
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.fail());
+    }
+
+    fn watch(&self) -> Option<Stopwatch> {
+        self.tally.watch()
+    }
+
+    fn ran(&self, turned: &Turned, cause: Cause, watch: Option<Stopwatch>) {
+        self.tally.turn(turned, cause, watch);
     }
 }
 
@@ -92,6 +104,8 @@ impl actix::Message for Wake {
 pub(crate) struct ShardActor {
     runner: Runner,
     shared: Arc<Shared>,
+    /// The number of its thread.
+    index: usize,
     timer: Option<(Timestamp, SpawnHandle)>,
     /// The next slice, while it is scheduled.
     next_slice: Option<SpawnHandle>,
@@ -126,14 +140,15 @@ impl Drop for ShardActor {
 }
 
 impl ShardActor {
-    pub(crate) fn new(runner: Runner, shared: Arc<Shared>) -> Self {
-        Self { runner, shared, timer: None, next_slice: None }
+    pub(crate) fn new(runner: Runner, shared: Arc<Shared>, index: usize) -> Self {
+        Self { runner, shared, index, timer: None, next_slice: None }
     }
 
     /// One slice of work, then the next slice, or the timer.
     fn work(&mut self, ctx: &mut Context<Self>) {
         let mailbox = Arc::clone(self.runner.mailbox());
-        let mut around = Neighbours { shared: &self.shared, mailbox };
+        let tally = self.shared.tallies.thread(self.index);
+        let mut around = Neighbours { shared: &self.shared, mailbox, tally };
         match self.runner.work(Slice::HOST, &mut around) {
             Next::Again => self.schedule_slice(ctx),
             Next::Wait(due) => self.set_timer(due, ctx),

@@ -20,6 +20,7 @@ use crate::perform::{Performer, Performers};
 use crate::questions::{Question, Questions};
 use crate::sweep::{Sweep, Sweeper};
 use crate::sweeps::SweepPlan;
+use crate::tally::Tallies;
 
 /// Makes the kinds of one thread: kinds are not shared between threads.
 pub(crate) type KindsFactory = Arc<dyn Fn() -> Kinds + Send + Sync>;
@@ -191,21 +192,22 @@ impl Builder {
         if names.len() < n_sweeps {
             return Err(refuse("two sweeps have the same name"));
         }
-        if !self.sweeps.is_empty() {
-            let kinds = with_sweeper((self.kinds)());
-            self.sweeps.iter().try_for_each(|sweep| sweep.check(&kinds))?;
-        }
+        let kinds = with_sweeper((self.kinds)());
+        self.sweeps.iter().try_for_each(|sweep| sweep.check(&kinds))?;
+        let n_threads = threads.min(usize::from(SHARDS));
+        let tallies = Tallies::new(&kinds, n_threads, self.sweeps.iter().map(|sweep| sweep.name));
         let new_mailbox = |_| Arc::new(Mailbox::new(self.mailbox_messages_max));
         let (questions, asked) = Questions::new();
         let shared = Shared {
             store,
             clock: self.clock,
-            mailboxes: (0..threads.min(usize::from(SHARDS))).map(new_mailbox).collect(),
+            mailboxes: (0..n_threads).map(new_mailbox).collect(),
             committer: Committer::default(),
             events: broadcast::Sender::new(self.events_max),
             bell: Bell::default(),
             performers: self.performers,
             questions,
+            tallies,
             idle_after: self.idle_after,
         };
         let (kinds, limits) = (self.kinds, self.limits);

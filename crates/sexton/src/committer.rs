@@ -16,9 +16,10 @@ use sexton_core::{Error, Store};
 use crate::clock::Stopwatch;
 use crate::log::Bell;
 use crate::mailbox::{Mailbox, Progress};
+use crate::tally::{Buckets, FLUSH, GROUP};
 
 /// What the committer's thread is asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Committer {
     is_wanted: AtomicBool,
     /// Whether the thread shall end.
@@ -26,6 +27,21 @@ pub(crate) struct Committer {
     news: Condvar,
     pub(crate) flushes: AtomicU64,
     pub(crate) commits: AtomicU64,
+    /// How long flushes took, and how many batches each made durable.
+    pub(crate) tally: (Buckets, Buckets),
+}
+
+impl Default for Committer {
+    fn default() -> Self {
+        Self {
+            is_wanted: AtomicBool::default(),
+            is_over: Mutex::default(),
+            news: Condvar::default(),
+            flushes: AtomicU64::default(),
+            commits: AtomicU64::default(),
+            tally: (Buckets::new(&FLUSH), Buckets::new(&GROUP)),
+        }
+    }
 }
 
 impl Committer {
@@ -72,7 +88,8 @@ impl Committer {
             );
             let _entered = span.enter();
             let result = flush(store, mailboxes);
-            let duration_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let time = watch.elapsed();
+            let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
             span.record("duration_us", duration_us);
             let Ok(batches) = result.inspect_err(|error| {
                 tracing::error!(target: "sexton", %error, "the flush failed");
@@ -82,6 +99,8 @@ impl Committer {
             span.record("batches", batches);
             self.flushes.fetch_add(1, Ordering::Relaxed);
             self.commits.fetch_add(batches, Ordering::Relaxed);
+            self.tally.0.count_time(time);
+            self.tally.1.count(batches);
             if let Ok(bounds) = store.log() {
                 bell.ring(bounds.durable);
             }

@@ -388,7 +388,17 @@ impl<A> Handle<A> {
     }
 
     fn admit(&self, class: Class) -> Result<Permit, Refused> {
-        self.shared.mailbox(&self.id).admit(class)
+        self.shared.mailbox(&self.id).admit(class).inspect_err(|refused| {
+            self.refuse(match refused {
+                Refused::Busy => ErrorKind::Busy,
+                Refused::Closed => ErrorKind::Closed,
+            });
+        })
+    }
+
+    /// Counts a request that has no reply.
+    fn refuse(&self, why: ErrorKind) {
+        self.shared.tallies.refuse(self.id.kind(), why);
     }
 
     fn admit_or_error(&self, class: Class) -> Result<Permit, Error> {
@@ -415,17 +425,19 @@ impl<A> Handle<A> {
         let (verdict, judged) = oneshot::channel();
         let input = Input::Ask { id: self.id.clone(), request, verdict };
         self.shared.mailbox(&self.id).push(input);
-        if let Ok(result) = answer.await {
-            return result;
-        }
-        Err(match judged.await {
-            Ok(Verdict::Begun) => {
-                let message = format!("whether {} keeps what it was asked is not known", self.id);
-                Error::new(ErrorKind::Unconfirmed, message)
-            }
-            Ok(Verdict::Failed(error)) => error,
-            Err(_) => closed(),
-        })
+        let result = match answer.await {
+            Ok(result) => result,
+            Err(_) => Err(match judged.await {
+                Ok(Verdict::Begun) => {
+                    let message =
+                        format!("whether {} keeps what it was asked is not known", self.id);
+                    Error::new(ErrorKind::Unconfirmed, message)
+                }
+                Ok(Verdict::Failed(error)) => error,
+                Err(_) => closed(),
+            }),
+        };
+        result.inspect_err(|error| self.refuse(error.kind()))
     }
 
     /// Reads in the thread of the shard; the answer waits for what was read to be durable.

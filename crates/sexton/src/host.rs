@@ -26,6 +26,7 @@ use tokio::task;
 use self::supervisor::{Served, Supervisor};
 use crate::arbiter::Shared;
 use crate::builder::{Builder, Foundation};
+use crate::census::Census;
 use crate::desk;
 use crate::events::Events;
 use crate::handle::{AnyKind, Handle};
@@ -34,6 +35,7 @@ use crate::mailbox::{Input, closed};
 use crate::questions::Index;
 use crate::sweep::Plan;
 use crate::sweeps::{self, SweepDesk};
+use crate::tally::Tally;
 
 /// Runs the actors of a store. Cheap to clone; the last clone that is dropped ends it.
 ///
@@ -70,6 +72,8 @@ pub struct Figures {
     pub unreadable: usize,
     /// Requests from outside that are not answered.
     pub waiting: usize,
+    /// How full the fullest mailbox is, in thousandths of its limit.
+    pub fullest_permille: usize,
     /// Turns that were made durable since the host was opened.
     pub commits: u64,
     /// Flushes since the host was opened.
@@ -77,7 +81,8 @@ pub struct Figures {
 }
 
 impl Host {
-    /// Begins a host of the kinds that `kinds` makes; it is called once a thread.
+    /// Begins a host of the kinds that `kinds` makes; it is called once a thread, and where they are
+    /// looked at beside that.
     ///
     /// The kind of [`Sweeper`](crate::sweep::Sweeper) is added to them.
     pub fn builder(kinds: impl Fn() -> Kinds + Send + Sync + 'static) -> Builder {
@@ -174,8 +179,37 @@ impl Host {
             figures.debtors += part.debtors;
             figures.unreadable += part.unreadable;
             figures.waiting += mailbox.waiting();
+            figures.fullest_permille = figures.fullest_permille.max(mailbox.permille());
         }
         Ok(figures)
+    }
+
+    /// What it has counted since it was opened. Asks no thread for it, so it also answers when the
+    /// host is closed or its threads are busy.
+    pub fn tally(&self) -> Tally {
+        let shared = &self.inner.shared;
+        let committer = &shared.committer;
+        let commits = committer.commits.load(Ordering::Relaxed);
+        let flushes = (&committer.tally.0, &committer.tally.1);
+        shared.tallies.read(commits, flushes, |kind| shared.performers.tally(kind))
+    }
+
+    /// Goes on with a count of what lies in the store, by at most `records_max` records; see
+    /// [`census`](crate::census).
+    ///
+    /// Read off the store on a thread of its own; what it counts may not be durable yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`] if many ask, [`ErrorKind::Closed`], and what the store says.
+    ///
+    /// # Cancel safety
+    ///
+    /// The count has to begin anew.
+    pub async fn count(&self, census: Census, records_max: usize) -> Result<Census, Error> {
+        let now = self.inner.shared.clock.now();
+        let read = move |store: &dyn Store, _: &Kinds| census.go_on(store, now, records_max);
+        self.inner.shared.questions.ask(read).await
     }
 
     /// Lets alarms wait: paused means late, never lost.

@@ -65,6 +65,7 @@
 
 mod builder;
 pub mod clock;
+pub mod tally;
 pub mod mailbox;
 mod handle;
 pub mod runner;
@@ -77,12 +78,15 @@ mod perform;
 mod sweeps;
 mod desk;
 mod questions;
+pub mod census;
 mod host;
 
 pub use builder::{Builder, EVENTS_MAX, IDLE_AFTER, MAILBOX_MESSAGES_MAX};
+pub use census::Census;
 pub use events::{Events, EventsError};
 pub use handle::{AnyKind, CallError, Handle};
 pub use host::{Figures, Host};
 pub use perform::{Performed, Performer};
 pub use questions::Index;
 pub use sexton_core::*;
+pub use tally::Tally;

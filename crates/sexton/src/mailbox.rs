@@ -212,6 +212,12 @@ impl Mailbox {
         self.calls.load(Ordering::Acquire) + self.waits.load(Ordering::Acquire)
     }
 
+    /// How full it is, in thousandths of the limit of whichever class is nearer to its own.
+    pub(crate) fn permille(&self) -> usize {
+        let [calls, waits] = [&self.calls, &self.waits].map(|it| it.load(Ordering::Acquire));
+        calls.max(waits).saturating_mul(1_000) / self.messages_max
+    }
+
     /// The most requests of a class at a time.
     pub(crate) fn messages_max(&self) -> usize {
         self.messages_max

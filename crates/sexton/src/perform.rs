@@ -14,8 +14,10 @@ use tokio::runtime;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use crate::clock::Stopwatch;
 use crate::host::start;
 use crate::mailbox::{Input, Mailbox};
+use crate::tally::{EffectCounts, EffectTally};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ type Attempt = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// A performer without its types, and how many of its attempts may run at a time.
 struct Desk {
     permits: Arc<Semaphore>,
+    counts: Arc<EffectCounts>,
     perform: Box<dyn Fn(Owed) -> Attempt + Send + Sync>,
 }
 
@@ -84,7 +87,8 @@ impl Performers {
             attempt
         };
         let permits = Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        self.desks.insert(A::KIND, Desk { permits, perform: Box::new(perform) });
+        let (counts, perform) = (Arc::default(), Box::new(perform));
+        self.desks.insert(A::KIND, Desk { permits, counts, perform });
     }
 
     /// Begins an effect; the answer goes to `mailbox`. Whether anybody performs such effects.
@@ -103,9 +107,12 @@ impl Performers {
         );
         let (permits, mailbox) = (Arc::clone(&desk.permits), Arc::clone(mailbox));
         let (to, attempt) = (owed.id.clone(), (desk.perform)(owed));
+        let counts = Arc::clone(&desk.counts);
+        counts.begin();
         let task = async move {
             // Never closed; should it be, the attempt is made without a place.
             let _permit = permits.acquire_owned().await;
+            let watch = Stopwatch::start();
             // A task of its own, so that a panic ends the attempt and not this task.
             let attempt = start(&runtime::Handle::current(), attempt.instrument(span.clone()));
             let answer = attempt.await.unwrap_or_else(|error| {
@@ -113,10 +120,16 @@ impl Performers {
                 Answer::Transient(failure("performer", format!("the performer {what}")))
             });
             span.record("outcome", name(&answer));
+            counts.end(&answer, watch);
             mailbox.push(Input::Answer { to, answer });
         };
         drop(start(runtime, task));
         true
+    }
+
+    /// What was counted of a kind, if it has a performer.
+    pub(crate) fn tally(&self, kind: &str) -> Option<EffectTally> {
+        self.desks.get(kind).map(|desk| desk.counts.read())
     }
 
     fn report_missing(&self, kind: &str) {

@@ -23,8 +23,10 @@ use sexton_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::clock::Stopwatch;
 use crate::gate::{Gate, Outgoing};
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
+use crate::tally::Cause;
 
 /// How much one slice of work is at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,14 @@ pub trait Around {
 
     /// Hears that the store failed: none may go on.
     fn lost(&mut self, error: &Error);
+
+    /// A watch for the turn that begins, if it is to be timed: for figures.
+    fn watch(&self) -> Option<Stopwatch> {
+        None
+    }
+
+    /// Hears how a turn ended that came of `cause`, or of an alarm: for figures.
+    fn ran(&self, _turned: &Turned, _cause: Cause, _watch: Option<Stopwatch>) {}
 }
 
 /// When a runner has to work again.
@@ -223,7 +233,7 @@ impl Runner {
                 let step = |engine: &mut Engine, now, store: &dyn Store| {
                     engine.answer(now, store, &to, answer)
                 };
-                let result = self.turn(step, around);
+                let result = self.turn(Cause::Outcome, step, around);
                 self.survive(result, around).map(drop)
             }
             Input::Alarms(to, done) => {
@@ -259,7 +269,7 @@ impl Runner {
         let step = |engine: &mut Engine, now, store: &dyn Store| {
             engine.request(now, store, id, request).map(Some)
         };
-        let (said, result) = match self.turn(step, around) {
+        let (said, result) = match self.turn(Cause::Request, step, around) {
             Ok(_) => (Verdict::Begun, Ok(())),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 tracing::error!(target: "sexton", %error, actor = %id, "unreadable");
@@ -275,6 +285,7 @@ impl Runner {
     /// Runs one turn in its span and passes on what it made. Whether there was one.
     fn turn(
         &mut self,
+        cause: Cause,
         step: impl FnOnce(&mut Engine, Timestamp, &dyn Store) -> Result<Option<Turned>, Error>,
         around: &mut dyn Around,
     ) -> Result<bool, Error> {
@@ -282,16 +293,19 @@ impl Runner {
         let span = tracing::debug_span!(
             target: "sexton",
             "turn",
+            kind = tracing::field::Empty,
             actor = tracing::field::Empty,
             cause = tracing::field::Empty,
             order = tracing::field::Empty,
             lateness_ms = tracing::field::Empty
         );
         let _entered = span.enter();
-        let now = around.now();
+        let (now, watch) = (around.now(), around.watch());
         let Some(turned) = step(engine, now, around.store())? else { return Ok(false) };
+        around.ran(&turned, cause, watch);
         if !span.is_disabled() {
             if let Some((actor, cause)) = &turned.label {
+                span.record("kind", actor.kind());
                 span.record("actor", tracing::field::display(actor));
                 span.record("cause", cause.as_ref());
             }
@@ -342,7 +356,8 @@ impl Runner {
             if !self.is_step_due(around.now()) {
                 return Ok(false);
             }
-            let result = self.turn(|engine, now, store| engine.next(now, store), around);
+            let next = |engine: &mut Engine, now, store: &dyn Store| engine.next(now, store);
+            let result = self.turn(Cause::Mail, next, around);
             if !self.survive(result, around)? {
                 return Ok(false);
             }

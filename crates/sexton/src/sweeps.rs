@@ -18,6 +18,7 @@ use crate::clock::{TIMER_MAX, rest, wait_for};
 use crate::desk::{self, Reply};
 use crate::handle::{CallError, Handle};
 use crate::sweep::{self, Apply, Pass, Plan, Sweep, Sweeper};
+use crate::tally::SweepCounts;
 
 /// Commands that may wait for a sweep. Chosen: operators, not programs, send them.
 const COMMANDS_MAX: usize = 16;
@@ -165,6 +166,12 @@ impl Broom {
         self.shared.clock.now()
     }
 
+    fn count(&self, count: impl FnOnce(&SweepCounts)) {
+        if let Some(counts) = self.shared.tallies.sweep(self.sweep.name()) {
+            count(counts);
+        }
+    }
+
     /// Makes the pass if it is due, and says how long to wait for the next.
     async fn pass_if_due(&self, not_before: &mut Timestamp) -> Duration {
         let now = self.now();
@@ -186,6 +193,7 @@ impl Broom {
             Err(error) => {
                 tracing::error!(target: "sexton", sweep = %self.id(), %error, "no pass");
                 *not_before = now + self.sweep.every();
+                self.count(SweepCounts::fail);
             }
         }
         wait_for(now, now + self.sweep.every())
@@ -217,13 +225,17 @@ impl Broom {
         let plan = self.plan().await?;
         let pass = Pass::of(plan.clone(), self.now() + self.sweep.every());
         self.handle.call(pass).await.map_err(CallError::into_error)?;
+        self.count(|counts| counts.pass(plan.examined, plan.failed, plan.asks.len()));
         Ok(plan)
     }
 
     /// Asks what a plan says, in one turn of the sweeper.
     async fn apply(&self, plan: Plan) -> Result<(), Error> {
+        let n_asks = plan.asks.len();
         let apply = Apply::of(plan, &*self.sweep)?;
         drop(self.sweeper().await?);
-        self.handle.call(apply).await.map_err(CallError::into_error)
+        self.handle.call(apply).await.map_err(CallError::into_error)?;
+        self.count(|counts| counts.ask(n_asks));
+        Ok(())
     }
 }

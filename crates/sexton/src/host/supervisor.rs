@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use actix::{Actor as _, Arbiter, System};
-use sexton_core::{Engine, Error, Fence, Limits, Part, Shard};
+use sexton_core::{Engine, EngineFigures, Error, Fence, Limits, Part, Shard};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
@@ -13,6 +13,7 @@ use tokio::task;
 use super::{Closing, thread};
 use crate::arbiter::{ShardActor, Shared};
 use crate::builder::{KindsFactory, with_sweeper};
+use crate::clock::Stopwatch;
 use crate::mailbox::{Input, Mailbox, closed};
 use crate::questions::{self, Question};
 use crate::runner::Runner;
@@ -50,13 +51,17 @@ impl Supervisor {
     ) {
         // Before the shards open: what they recover may be due, and is begun at once.
         self.shared.performers.runtime.get_or_init(runtime::Handle::current);
+        let watch = Stopwatch::start();
         let arbiters: Vec<Arbiter> = self.shared.mailboxes.iter().map(|_| Arbiter::new()).collect();
         let opened = match self.open(&arbiters).await {
-            Ok(()) => self.start_committer(),
+            Ok(found) => self.start_committer().map(|committer| (committer, found)),
             Err(error) => Err(error),
         };
         let committer = match opened {
-            Ok(committer) => committer,
+            Ok((committer, found)) => {
+                tell_opened(arbiters.len(), found, watch);
+                committer
+            }
             Err(error) => {
                 end(arbiters);
                 // Whoever opens may have gone.
@@ -68,20 +73,28 @@ impl Supervisor {
         drop(ready.send(Ok(())));
 
         let reply = control.recv().await;
+        tracing::info!(target: "sexton", "closing");
         serving.iter().for_each(task::JoinHandle::abort);
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.close());
         let drained = if reply.is_some() { self.drain().await } else { Err(closed()) };
         end(arbiters);
         self.shared.committer.end();
-        let Some(reply) = reply else { return };
+        let Some(reply) = reply else {
+            tracing::info!(target: "sexton", "dropped without a last flush");
+            return;
+        };
         drop(committer.join());
         let result = drained.and_then(|()| self.shared.store.close());
+        match &result {
+            Ok(()) => tracing::info!(target: "sexton", "closed"),
+            Err(error) => tracing::error!(target: "sexton", %error, "closed, and not in order"),
+        }
         drop(self);
         drop(reply.send(result));
     }
 
-    /// Claims the store and recovers each part in the thread that will own it.
-    async fn open(&self, arbiters: &[Arbiter]) -> Result<(), Error> {
+    /// Claims the store and recovers each part in the thread that will own it. What was found.
+    async fn open(&self, arbiters: &[Arbiter]) -> Result<EngineFigures, Error> {
         let fences: Arc<[(Shard, Fence)]> = self.shared.store.claim()?.into();
         let mut waiting = Vec::new();
         for (index, (arbiter, mailbox)) in arbiters.iter().zip(&self.shared.mailboxes).enumerate() {
@@ -99,10 +112,14 @@ impl Supervisor {
             arbiter.spawn_fn(move || drop(opened.send(shard.open())));
             waiting.push(is_open);
         }
+        let mut found = EngineFigures::default();
         for is_open in waiting {
-            is_open.await.unwrap_or_else(|_| Err(closed()))?;
+            let part = is_open.await.unwrap_or_else(|_| Err(closed()))?;
+            found.mail += part.mail;
+            found.debtors += part.debtors;
+            found.unreadable += part.unreadable;
         }
-        Ok(())
+        Ok(found)
     }
 
     fn start_committer(&self) -> Result<JoinHandle<()>, Error> {
@@ -151,18 +168,26 @@ struct Opening {
 }
 
 impl Opening {
-    fn open(self) -> Result<(), Error> {
+    fn open(self) -> Result<EngineFigures, Error> {
         let Self { part, fences, kinds, mut limits, shared, mailbox } = self;
         let kinds = with_sweeper(kinds());
         limits.live_actors_max = (limits.live_actors_max / usize::from(part.count)).max(1);
         let engine = Engine::recover(kinds, limits, &*shared.store, (part, &fences))?;
+        let figures = engine.figures();
         let runner = Runner::new(engine, mailbox, shared.idle_after);
-        ShardActor::new(runner, shared).start();
-        Ok(())
+        ShardActor::new(runner, shared, usize::from(part.index)).start();
+        Ok(figures)
     }
 }
 
-/// The same kinds with that of what sweeps remember.
+/// Tells operators what was recovered, and how long that took.
+fn tell_opened(threads: usize, found: EngineFigures, watch: Stopwatch) {
+    let duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let EngineFigures { mail, debtors, unreadable, .. } = found;
+    tracing::info!(target: "sexton", threads, mail, debtors, unreadable, duration_ms, "opened");
+}
+
+/// Stops all threads that run actors.
 fn end(arbiters: Vec<Arbiter>) {
     for arbiter in arbiters {
         arbiter.stop();

@@ -13,3 +13,4 @@ mod mail;
 mod questions;
 mod support;
 mod sweeps;
+mod tally;
