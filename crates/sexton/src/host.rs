@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use sexton_core::{Actor, ActorId, Error, ErrorKind, Kinds, Store, Switch};
+use sexton_core::{Actor, ActorId, Error, ErrorKind, Kinds, Store, Switch, Timestamp};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
@@ -138,6 +138,11 @@ impl Host {
         &self.inner.shared.store
     }
 
+    /// The moment, by the clock that it was opened with.
+    pub fn now(&self) -> Timestamp {
+        self.inner.shared.clock.now()
+    }
+
     /// The index of rows, for questions that do not name an actor.
     pub fn index(&self) -> Index {
         Index::new(Arc::clone(&self.inner.shared))
@@ -207,7 +212,7 @@ impl Host {
     ///
     /// The count has to begin anew.
     pub async fn count(&self, census: Census, records_max: usize) -> Result<Census, Error> {
-        let now = self.inner.shared.clock.now();
+        let now = self.now();
         let read = move |store: &dyn Store, _: &Kinds| census.go_on(store, now, records_max);
         self.inner.shared.questions.ask(read).await
     }

@@ -101,6 +101,7 @@ impl Performers {
         let span = tracing::debug_span!(
             target: "sexton",
             "effect",
+            kind,
             id = %owed.id,
             failures = owed.failures,
             outcome = tracing::field::Empty
