@@ -185,9 +185,9 @@ impl Family {
         let kind = tally.kind;
         match self.metric {
             catalog::TURNS => {
-                for (cause, (committed, unchanged)) in &tally.turns {
-                    self.count_if_any(&[kind, cause.name(), "committed"], *committed);
-                    self.count_if_any(&[kind, cause.name(), "unchanged"], *unchanged);
+                for (cause, turns) in &tally.turns {
+                    self.count_if_any(&[kind, cause.name(), "committed"], turns.committed);
+                    self.count_if_any(&[kind, cause.name(), "unchanged"], turns.unchanged);
                 }
             }
             catalog::EVENTS => {

@@ -36,9 +36,9 @@ impl Text {
 }
 
 impl io::Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(buf);
+        Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -85,7 +85,7 @@ impl Visit for Fields<'_> {
 }
 
 impl Seen {
-    fn keep(&self, name: &str, level: &tracing::Level, names: BTreeSet<String>) {
+    fn keep(&self, name: &str, level: tracing::Level, names: BTreeSet<String>) {
         let level = level.as_str().to_ascii_lowercase();
         self.said.lock().expect("no panic").insert((name.to_owned(), level, names));
     }
@@ -96,24 +96,24 @@ impl Seen {
 }
 
 impl<S: Subscriber> Layer<S> for Seen {
-    fn on_new_span(&self, span: &Attributes<'_>, _id: &Id, _context: Context<'_, S>) {
-        let of = span.metadata();
+    fn on_new_span(&self, attrs: &Attributes<'_>, _id: &Id, _ctx: Context<'_, S>) {
+        let of = attrs.metadata();
         if of.target() == "sexton" {
             let names = of.fields().iter().map(|field| field.name().to_owned()).collect();
-            self.keep(of.name(), of.level(), names);
+            self.keep(of.name(), *of.level(), names);
         }
-        span.record(&mut self.fields());
+        attrs.record(&mut self.fields());
     }
 
-    fn on_record(&self, _id: &Id, values: &tracing::span::Record<'_>, _context: Context<'_, S>) {
+    fn on_record(&self, _span: &Id, values: &tracing::span::Record<'_>, _ctx: Context<'_, S>) {
         values.record(&mut self.fields());
     }
 
-    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
         let mut fields = self.fields();
         event.record(&mut fields);
         if event.metadata().target() == "sexton" {
-            self.keep(&fields.message.clone(), event.metadata().level(), fields.names);
+            self.keep(&fields.message, *event.metadata().level(), fields.names);
         }
     }
 }
@@ -149,7 +149,7 @@ fn sources() -> String {
     text
 }
 
-/// Seen to fail: with the reason of a stall in its line, with the message in the span of a turn, with the
+/// Seen to fail: with the reason of a stall in its line, with events in the span of a turn, with the
 /// failure in the span of an effect; with a line that the page does not have, with one at another
 /// level, and with a row of the page that nobody says.
 #[tokio::test]

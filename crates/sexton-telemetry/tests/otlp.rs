@@ -97,10 +97,7 @@ impl Collector {
 
 fn text(of: &[KeyValue], key: &str) -> Option<String> {
     let value = of.iter().find(|it| it.key == key)?.value.clone()?.value?;
-    match value {
-        Text::StringValue(text) => Some(text),
-        other => Some(format!("{other:?}")),
-    }
+    if let Text::StringValue(text) = value { Some(text) } else { Some(format!("{value:?}")) }
 }
 
 fn holds_secret(body: &[u8]) -> bool {
@@ -133,7 +130,8 @@ fn numbers(message: &ExportMetricsServiceRequest) -> BTreeMap<String, f64> {
                 }
                 continue;
             }
-            other => panic!("{} is {other:?}", metric.name),
+            // Whatever else there is, it is none of what is listed, and so it is missed below.
+            Data::ExponentialHistogram(_) | Data::Summary(_) => continue,
         };
         for point in points {
             assert!(point.time_unix_nano >= point.start_time_unix_nano);
@@ -147,8 +145,8 @@ fn numbers(message: &ExportMetricsServiceRequest) -> BTreeMap<String, f64> {
     numbers
 }
 
-/// Seen to fail: with gauges sent as counters, with buckets that were sums already, without the layer's
-/// target, without a header, and with the last spans not sent at the end.
+/// Seen to fail: with gauges sent as counters, with buckets that were sums already, with a layer that asks for
+/// no spans, without a header, and with the last spans not sent at the end.
 #[tokio::test]
 async fn a_collector_gets_the_spans_and_the_metrics_of_the_work() {
     let collector = Collector::new();

@@ -135,15 +135,23 @@ pub struct Tally {
 pub struct KindTally {
     /// Its name.
     pub kind: &'static str,
-    /// Turns by what they came of: those that committed something, and those that wrote nothing (a
-    /// question, a refusal, a name without a life).
-    pub turns: BTreeMap<Cause, (u64, u64)>,
+    /// Turns by what they came of.
+    pub turns: BTreeMap<Cause, Turns>,
     /// Events that were published, in the order of [`EVENTS`].
     pub events: [u64; 8],
     /// Requests without a reply, in the order of [`REASONS`].
     pub refusals: [u64; 8],
     /// Attempts at its effects, if it has a performer.
     pub effects: Option<EffectTally>,
+}
+
+/// How many turns there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// Those that committed something; an alarm that failed commits its back-off.
+    pub committed: u64,
+    /// Those that wrote nothing: a question, a refusal, a name without a life.
+    pub unchanged: u64,
 }
 
 /// What a host has counted of the effects of a kind.
@@ -263,8 +271,8 @@ impl ThreadTally {
             }
             None => cause,
         };
-        let is_committed = usize::from(turned.batch.is_none());
-        bump(&self.kind(actor.kind()).turns[cause.index()][is_committed]);
+        let turns = &self.kind(actor.kind()).turns[cause.index()];
+        bump(&turns[usize::from(turned.batch.is_none())]);
         if let Some(watch) = watch {
             self.turn_time.count_time(watch.elapsed());
         }
@@ -431,7 +439,7 @@ impl Tallies {
             let [committed, unchanged] = [0, 1].map(|which: usize| {
                 total(&|it| it.turns[cause.index()][which].load(Ordering::Relaxed))
             });
-            (cause, (committed, unchanged))
+            (cause, Turns { committed, unchanged })
         });
         let events = std::array::from_fn(|at| total(&|it| it.events[at].load(Ordering::Relaxed)));
         let refusals = std::array::from_fn(|at| self.refusals[index][at].load(Ordering::Relaxed));

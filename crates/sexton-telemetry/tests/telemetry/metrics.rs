@@ -37,7 +37,9 @@ fn sum(series: &Series, begins: &str) -> f64 {
     series.iter().filter(|(name, _)| name.starts_with(begins)).map(|(_, value)| value).sum()
 }
 
-/// Seen to fail: see the numbers beside the series.
+/// Seen to fail: with events, effects or groups that were not counted, with what a sweep examined and what
+/// it passed over exchanged, with ages from the next attempt instead of the record, with counters named twice, and
+/// with gauges of the store that outlive the host.
 #[tokio::test]
 async fn each_metric_says_what_the_work_implies() {
     let stage = stage().await;
@@ -96,18 +98,28 @@ async fn each_metric_says_what_the_work_implies() {
             (r#"sexton_sweep_asked_total{sweep="forgotten"}"#, 2.0),
         ],
     );
+    let committed = check_sums(&series);
+    soon(stage.host.close()).await.unwrap();
+    let closed = read(&metrics).await;
+    check(&closed, &[("sexton_open", 0.0), ("sexton_commits_total", committed)]);
+    let gone = ["sexton_actors_live", "sexton_actors_dormant"];
+    assert!(gone.iter().all(|name| !closed.contains_key(*name)), "{closed:#?}");
+}
+
+/// What must be equal to each other, whatever it is; how many turns were made durable.
+fn check_sums(series: &Series) -> f64 {
     let committed: f64 = series
         .iter()
         .filter(|(name, _)| name.starts_with("sexton_turns") && name.contains("committed"))
         .map(|(_, turns)| turns)
         .sum();
     check(
-        &series,
+        series,
         &[
             ("sexton_commits_total", committed),
             ("sexton_flush_commits_sum", committed),
             ("sexton_flush_seconds_count", series["sexton_flush_commits_count"]),
-            ("sexton_log_events", sum(&series, "sexton_events_total")),
+            ("sexton_log_events", sum(series, "sexton_events_total")),
             // Three parcels and the sweep's own actor.
             ("sexton_actors_live", 4.0 - series["sexton_actors_dormant"]),
         ],
@@ -116,15 +128,10 @@ async fn each_metric_says_what_the_work_implies() {
     assert!(series["sexton_turn_seconds_count"] >= 1.0, "{series:#?}");
     assert!(series["sexton_turn_seconds_sum"] > 0.0, "{series:#?}");
     assert!(series["sexton_flush_seconds_sum"] > 0.0, "{series:#?}");
-
-    soon(stage.host.close()).await.unwrap();
-    let closed = read(&metrics).await;
-    check(&closed, &[("sexton_open", 0.0), ("sexton_commits_total", committed)]);
-    assert!(!closed.contains_key("sexton_actors_live"), "{closed:#?}");
+    committed
 }
 
-/// Seen to fail: with the sum over all mailboxes for the fullest, and without the count of refusals
-/// at a full one.
+/// Seen to fail: with a full mailbox counted as a closed one.
 #[tokio::test]
 async fn a_full_mailbox_is_full_and_what_it_refuses_is_counted() {
     let stage = stage().await;

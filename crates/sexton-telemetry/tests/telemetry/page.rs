@@ -1,7 +1,7 @@
 //! The page says of every metric what it is, the dashboard asks for what is there, and a host that has
 //! worked exports what both say.
 //!
-//! Seen to fail: with a metric left out of the table, with one of another unit, with a query of
+//! Seen to fail: with a metric left out of the table, with one of another name or unit, with a query of
 //! `sexton_turn_total`, with `sum by (kinds)`, with two panels of one id, and with a metric that no
 //! panel asks for.
 

@@ -48,8 +48,8 @@ impl Actor for Parcel {
     type Effect = String;
     type Answer = String;
 
-    fn create(text: String, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
-        Ok(Self { text, ring_at: None, is_stuck: false })
+    fn create(init: String, _turn: &mut Turn<Self>) -> Result<Self, Refusal> {
+        Ok(Self { text: init, ring_at: None, is_stuck: false })
     }
 
     fn handlers(on: &mut Handlers<Self>) {
@@ -251,7 +251,7 @@ impl Stage {
     }
 
     fn rung(&self) -> u64 {
-        self.parcels().turns[&Cause::Deadline].0
+        self.parcels().turns[&Cause::Deadline].committed
     }
 
     /// Sets the clock forward and waits for what that makes due: an alarm, and an attempt at what is lost.
@@ -264,7 +264,7 @@ impl Stage {
     /// Whether so many attempts were made at what is lost, and all that they led to is counted.
     fn settled(&self, lost: u64) -> bool {
         let parcels = self.parcels();
-        let (outcomes, _) = parcels.turns[&Cause::Outcome];
+        let outcomes = parcels.turns[&Cause::Outcome].committed;
         let effects = parcels.effects.expect("it has a performer");
         effects.transient == lost && outcomes == effects.done + effects.transient
     }
@@ -298,7 +298,7 @@ impl Stage {
         soon(b.destroy(SECRET)).await.expect("a tombstone");
         let plan = soon(self.host.sweep_now("forgotten")).await.expect("it is due");
         assert_eq!(plan.asks.len(), 2);
-        until(async || self.parcels().turns[&Cause::Mail].0 == 3).await;
+        until(async || self.parcels().turns[&Cause::Mail].committed == 3).await;
         // What was made durable last is counted a moment after it is said.
         until(async || self.host.tally().commits == self.committed()).await;
         until(async || {
@@ -311,7 +311,7 @@ impl Stage {
     /// Turns of all kinds that committed something.
     fn committed(&self) -> u64 {
         let kinds = self.host.tally().kinds;
-        kinds.iter().flat_map(|kind| kind.turns.values()).map(|(committed, _)| committed).sum()
+        kinds.iter().flat_map(|kind| kind.turns.values()).map(|turns| turns.committed).sum()
     }
 }
 
