@@ -23,9 +23,8 @@ const BANNED_ALLOWED: [(&str, &str); 2] = [
     ("step", "the closure that a turn runs: the part of the turn that is the handler's"),
 ];
 /// Where the fence around clock, threads, randomness and configuration has a gate, and why.
-const GATES: [(&str, &str); 6] = [
+const GATES: [(&str, &str); 5] = [
     ("crates/sexton/src/clock.rs", "time enters here"),
-    ("crates/sexton/src/entropy.rs", "randomness enters here"),
     ("crates/sexton/src/host.rs", "threads are started here"),
     ("crates/sexton-cli/src/main.rs", "configuration enters here"),
     ("crates/sexton-agent/src/clock.rs", "time enters the agent here: it runs without a host"),
