@@ -3,7 +3,7 @@
 //! No library of this workspace installs one: that is the program's to decide. Lines go to standard
 //! error, since standard output is the program's; which ones is said by `SEXTON_LOG`, and where that is
 //! not there by `RUST_LOG`, in the words of
-//! [`EnvFilter`](tracing_subscriber::EnvFilter): `warn,sexton=debug`.
+//! [`EnvFilter`]: `warn,sexton=debug`.
 #![expect(clippy::disallowed_methods, reason = "which lines are wanted is read from here")]
 
 use std::env;
