@@ -75,7 +75,7 @@ impl Around for Neighbours<'_> {
 
     fn tell(&mut self, event: Event) {
         trace(&event);
-        self.tally.event(event.actor.kind(), &event.what);
+        self.tally.event(&event.actor, &event.what);
         // An error says that nobody listens.
         drop(self.shared.events.send(Arc::new(event)));
     }

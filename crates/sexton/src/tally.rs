@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use sexton_core::{Answer, ErrorKind, Kinds, Turned, What};
+use sexton_core::{ActorId, Answer, ErrorKind, Kinds, Turned, What};
 
 use crate::clock::Stopwatch;
 
@@ -244,12 +244,17 @@ impl ThreadTally {
         }
     }
 
-    fn kind(&self, name: &str) -> &ThreadKind {
+    fn kind(&self, actor: &ActorId) -> &ThreadKind {
         let last = self.last.load(Ordering::Relaxed);
-        if self.names.0.get(last).is_some_and(|it| *it == name) {
+        // Where the kind ends need not be looked for where it is known.
+        let is_of = |kind: &&str| {
+            let rest = actor.as_str().strip_prefix(*kind);
+            rest.is_some_and(|rest| rest.as_bytes().first() == Some(&b'/'))
+        };
+        if self.names.0.get(last).is_some_and(is_of) {
             return &self.kinds[last];
         }
-        let index = self.names.index(name);
+        let index = self.names.index(actor.kind());
         self.last.store(index, Ordering::Relaxed);
         &self.kinds[index]
     }
@@ -271,7 +276,7 @@ impl ThreadTally {
             }
             None => cause,
         };
-        let turns = &self.kind(actor.kind()).turns[cause.index()];
+        let turns = &self.kind(actor).turns[cause.index()];
         bump(&turns[usize::from(turned.batch.is_none())]);
         if let Some(watch) = watch {
             self.turn_time.count_time(watch.elapsed());
@@ -279,8 +284,8 @@ impl ThreadTally {
     }
 
     /// Counts an event that is durable.
-    pub(crate) fn event(&self, kind: &str, what: &What) {
-        bump(&self.kind(kind).events[event_index(what)]);
+    pub(crate) fn event(&self, actor: &ActorId, what: &What) {
+        bump(&self.kind(actor).events[event_index(what)]);
     }
 }
 
