@@ -188,21 +188,25 @@ pub struct SweepTally {
 
 /// The kinds of a host, each with a number; the highest stands for every other.
 #[derive(Debug)]
-pub(crate) struct Names(Vec<&'static str>);
+pub(crate) struct Names {
+    kinds: Vec<&'static str>,
+    /// What the ids of each begin with, in the same order.
+    begins: Vec<String>,
+}
 
 impl Names {
     pub(crate) fn new(kinds: &Kinds) -> Self {
-        let mut names: Vec<&'static str> = kinds.names().collect();
-        names.sort_unstable();
-        Self(names)
+        let mut kinds: Vec<&'static str> = kinds.names().collect();
+        kinds.sort_unstable();
+        Self { begins: kinds.iter().map(|kind| format!("{kind}/")).collect(), kinds }
     }
 
     fn index(&self, kind: &str) -> usize {
-        self.0.binary_search(&kind).unwrap_or(self.0.len())
+        self.kinds.binary_search(&kind).unwrap_or(self.kinds.len())
     }
 
     fn all(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().copied().chain([OTHER])
+        self.kinds.iter().copied().chain([OTHER])
     }
 }
 
@@ -246,12 +250,8 @@ impl ThreadTally {
 
     fn kind(&self, actor: &ActorId) -> &ThreadKind {
         let last = self.last.load(Ordering::Relaxed);
-        // Where the kind ends need not be looked for where it is known.
-        let is_of = |kind: &&str| {
-            let rest = actor.as_str().strip_prefix(*kind);
-            rest.is_some_and(|rest| rest.as_bytes().first() == Some(&b'/'))
-        };
-        if self.names.0.get(last).is_some_and(is_of) {
+        let is_of = |begin: &String| actor.as_str().as_bytes().starts_with(begin.as_bytes());
+        if self.names.begins.get(last).is_some_and(is_of) {
             return &self.kinds[last];
         }
         let index = self.names.index(actor.kind());
