@@ -1,4 +1,5 @@
-//! What the agent says by itself: that it is ready, and then, again and again, that it lives.
+//! What the agent says by itself: that it is ready, then again and again that it lives, and that
+//! a run has ended.
 //!
 //! Each call carries the epoch of the node's life for which the agent was started, and a token of
 //! that life, read from a file each time, because it may be replaced. A call that fails is made
@@ -9,11 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Client;
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::VERSION;
 use crate::clock;
-use crate::wire::Report;
+use crate::wire::{About, Ended, Report, RunEnd};
 
 /// How long one call may take. Chosen: a control plane that takes longer is asked again.
 const CALL: Duration = Duration::from_secs(10);
@@ -64,7 +66,7 @@ impl Caller {
 
     /// Calls until the task is dropped.
     #[expect(clippy::infinite_loop, reason = "it ends with its task")]
-    pub(crate) async fn call(self) -> Infallible {
+    pub(crate) async fn call(&self) -> Infallible {
         let mut wait = AGAIN;
         while !self.say("ready").await {
             clock::rest(wait.min(self.to.every)).await;
@@ -78,7 +80,7 @@ impl Caller {
 
     /// Whether it was heard.
     async fn say(&self, what: &str) -> bool {
-        match self.post(what).await {
+        match self.post(what, &self.report).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(target: "sexton", what, %error, "a callback was not taken");
@@ -87,10 +89,24 @@ impl Caller {
         }
     }
 
-    async fn post(&self, what: &str) -> Result<(), CallError> {
+    /// Says that a run has ended: whether it was heard, or is of no interest to anybody.
+    pub(crate) async fn say_ended(&self, about: &About, end: RunEnd) -> bool {
+        let ended = Ended { epoch: self.report.epoch, about: about.clone(), end };
+        match self.post("ended", &ended).await {
+            Ok(()) => true,
+            // It has a tombstone, or a later life: whoever it is for, it is nobody who waits.
+            Err(CallError::Answer(404 | 409 | 422)) => true,
+            Err(error) => {
+                tracing::warn!(target: "sexton", %error, "the end of a run was not taken");
+                false
+            }
+        }
+    }
+
+    async fn post(&self, what: &str, body: &(impl Serialize + Sync)) -> Result<(), CallError> {
         let token = std::fs::read_to_string(&self.to.token)?;
         let request = self.client.post(format!("{}/{what}", self.path));
-        let answer = request.bearer_auth(token.trim()).json(&self.report).send().await?;
+        let answer = request.bearer_auth(token.trim()).json(body).send().await?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(CallError::Answer(status.as_u16())) }
     }

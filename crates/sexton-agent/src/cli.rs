@@ -1,6 +1,7 @@
 //! The command line of the agent.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -182,14 +183,20 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Does what the command line says. What it logs goes to standard error: by `RUST_LOG`, or what
-/// an operator needs.
+/// Does what this program's command line says; see [`run`].
 pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Does what a command line says, whose first word is the program's name: for a program that is
+/// an agent, too, when it is started as one. What it logs goes to standard error: by `RUST_LOG`, or what
+/// an operator needs.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Refused only where a program that embeds this has a log already.
     drop(log.try_init());
-    let done = match Options::parse().what {
+    let done = match Options::parse_from(words).what {
         What::Serve(serve) => serve.run(),
         What::Key(key) => key.run(),
         What::Token(token) => token.run(),

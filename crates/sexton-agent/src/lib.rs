@@ -3,7 +3,7 @@
 //! ```text
 //! control plane --- token ---> agent --- workspace: a directory and a group of processes
 //!       ^                        |
-//!       +---- ready, heartbeat --+       each with the epoch of the node's life
+//!       +---- ready, heartbeat, ended       each with the epoch of the node's life
 //! ```
 //!
 //! The agent holds nothing in memory that counts: what it made lies in files beside the
@@ -25,6 +25,7 @@ pub mod workspaces;
 pub mod authorize;
 pub mod server;
 pub mod callbacks;
+mod watch;
 pub mod cli;
 
 /// The agent's version, as it says it to the control plane.

@@ -21,6 +21,7 @@ use rustix::process::{
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::wire::RunEnd;
 
 /// The variable that marks what belongs to a workspace: the path of its directory.
 pub const MARK: &str = "SEXTON_WORKSPACE";
@@ -110,12 +111,19 @@ impl Process {
 
     /// Takes the end of a child of ours, so that it does not stay as a zombie. Of others, nothing.
     pub fn reap(&self) {
+        let end = self.take_end();
+        tracing::trace!(target: "sexton", pid = self.pid, ?end, "over");
+    }
+
+    /// As [`reap`](Self::reap), and how it ended, which is said once; of others, and of one that
+    /// runs, nothing.
+    pub fn take_end(&self) -> Option<RunEnd> {
         let is_over = self.look().is_some_and(|it| it.state == 'Z');
-        if let Some(pid) = Pid::from_raw(self.pid).filter(|_| is_over) {
-            let taken = waitpid(Some(pid), WaitOptions::NOHANG);
-            // Not a child of ours: whoever started it will.
-            tracing::trace!(target: "sexton", pid = self.pid, is_ours = taken.is_ok(), "over");
-        }
+        let pid = Pid::from_raw(self.pid).filter(|_| is_over)?;
+        // Not a child of ours: whoever started it will.
+        let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
+        let exited = status.exit_status().map(RunEnd::Exited);
+        exited.or_else(|| status.terminating_signal().map(RunEnd::Signalled))
     }
 }
 
@@ -237,19 +245,23 @@ mod tests {
     #[test]
     fn a_reused_number_is_never_signalled() {
         let directory = tempfile::tempdir().unwrap();
-        let mut child = sleeper(directory.path());
+        let child = sleeper(directory.path());
         let process = Process::of(child.0.id()).unwrap();
         let earlier = Process { started: process.started - 1, ..process.clone() };
         let of_another_boot = Process { boot: "another".to_owned(), ..process.clone() };
         for other in [&earlier, &of_another_boot] {
             assert!(!other.is_alive());
             assert!(!other.signal(Signal::KILL).unwrap());
-            other.reap();
+            assert_eq!(other.take_end(), None);
         }
         assert!(process.is_alive());
         assert!(process.signal(Signal::KILL).unwrap());
-        child.0.wait().unwrap();
-        assert!(!process.is_alive() && !process.signal(Signal::KILL).unwrap());
+        while process.is_alive() {
+            clock::pause(ROUND);
+        }
+        assert_eq!(process.take_end(), Some(RunEnd::Signalled(9)));
+        assert_eq!(process.take_end(), None, "an end is taken once");
+        assert!(!process.signal(Signal::KILL).unwrap());
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::files;
 use crate::keys::KeyError;
 use crate::process::Process;
 use crate::token::Keyring;
-use crate::wire::{Code, Health, Order, Problem, View};
+use crate::watch;
+use crate::wire::{Code, Health, Order, Problem, Run, View};
 use crate::workspaces::Workspaces;
 
 /// The longest body. Chosen: twice the longest command, as JSON.
@@ -237,14 +238,6 @@ async fn change(
     Ok(HttpResponse::Ok().json(view))
 }
 
-/// What a run inside a workspace shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Run {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-}
-
 async fn begin(
     agent: Data<Agent>,
     request: HttpRequest,
@@ -254,7 +247,7 @@ async fn begin(
     let (id, session) = path.into_inner();
     let id = named(&agent, &request, &id)?;
     let run: Run = body(payload).await?;
-    let view = agent.work(move |all| all.begin(&id, &session, &run.command)).await?;
+    let view = agent.work(move |all| all.begin(&id, &session, run)).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -314,7 +307,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let keys = Arc::new(Keyring::open(&config.issuer, &config.keys)?);
     let workspaces = Workspaces::open(&config.root, config.workspaces_max).map_err(root)?;
     let gate = Gate { keys, node: config.node.clone(), epoch: config.epoch };
-    let agent = Data::new(Agent { gate, workspaces: Arc::new(workspaces) });
+    let workspaces = Arc::new(workspaces);
+    let watched = Arc::clone(&workspaces);
+    let agent = Data::new(Agent { gate, workspaces });
     let listen = |source| AgentError::Listen { address: config.listen, source };
     let server = HttpServer::new(move || App::new().app_data(agent.clone()).configure(paths))
         .workers(1)
@@ -326,7 +321,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         .map_err(listen)?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
     let callbacks = match config.callbacks {
-        Some(to) => Some(callbacks::Caller::new(to, &config.node, config.epoch)?),
+        Some(to) => Some(Arc::new(callbacks::Caller::new(to, &config.node, config.epoch)?)),
         None => None,
     };
     let server = server.run();
@@ -336,8 +331,10 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let presence = Presence { process, address };
     files::write_json(&config.root.join("agent.json"), &presence).map_err(root)?;
     tracing::info!(target: "sexton", %address, node = config.node, epoch = config.epoch, "ready");
-    let calling = callbacks.map(|it| actix_web::rt::spawn(it.call()));
+    let watching = actix_web::rt::spawn(watch::watch(watched, callbacks.clone()));
+    let calling = callbacks.map(|it| actix_web::rt::spawn(async move { it.call().await }));
     let ended = server.await.map_err(AgentError::Server);
+    watching.abort();
     if let Some(calling) = calling {
         calling.abort();
     }

@@ -18,7 +18,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::clock;
@@ -149,11 +151,18 @@ impl Mint {
     /// # Errors
     ///
     /// [`KeyError::Key`] if the key cannot sign.
-    pub fn sign(&self, claims: &Claims) -> Result<String, KeyError> {
+    pub fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &self.key)
             .map_err(|source| KeyError::Key { kid: self.kid.clone(), source })
     }
+}
+
+/// What every token says, whatever it is for.
+#[derive(Deserialize)]
+struct Times {
+    iat: u64,
+    exp: u64,
 }
 
 struct Known {
@@ -212,7 +221,18 @@ impl Keyring {
         self.read(token, CALLBACKS, CALLBACK_LIFE_S_MAX)
     }
 
-    fn read(&self, token: &str, audience: &str, life_s_max: u64) -> Result<Claims, TokenError> {
+    /// Reads a token for an audience of one's own, which may live so many seconds; its claims
+    /// are `iss`, `aud`, `iat`, `exp`, and whatever `C` has besides.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_agent`](Self::for_agent).
+    pub fn read<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        audience: &str,
+        life_s_max: u64,
+    ) -> Result<C, TokenError> {
         if token.len() > BYTES_MAX {
             return Err(TokenError::Invalid);
         }
@@ -230,13 +250,17 @@ impl Keyring {
         validation.set_audience(&[audience]);
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
+        let claims = jsonwebtoken::decode::<Value>(token, &key.key, &validation)
             .map_err(|error| refusal(&error))?
             .claims;
+        let times = Times::deserialize(&claims).ok().ok_or(TokenError::Invalid)?;
         // The library leaves alone when it was signed, and how long it shall live.
-        let is_early = claims.iat > clock::now_s() + SKEW_S;
-        let is_long = claims.exp.saturating_sub(claims.iat) > life_s_max;
-        if is_early || is_long { Err(TokenError::Time) } else { Ok(claims) }
+        let is_early = times.iat > clock::now_s() + SKEW_S;
+        let is_long = times.exp.saturating_sub(times.iat) > life_s_max;
+        if is_early || is_long {
+            return Err(TokenError::Time);
+        }
+        C::deserialize(claims).ok().ok_or(TokenError::Invalid)
     }
 
     /// A file that cannot be read leaves the keys that are known; their ends hold all the same.

@@ -70,6 +70,51 @@ pub struct Report {
     pub version: String,
 }
 
+/// Whom a run inside a workspace is for, as the control plane calls it: said again when it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// Which of its lives.
+    pub epoch: u32,
+}
+
+/// What a run inside a workspace shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Who is told when it ends by itself; without it, nobody.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub about: Option<About>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEnd {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// While no agent of ours was its parent: it is over, and nothing else is known.
+    Unseen,
+}
+
+/// What an agent calls back with when a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// The node's life.
+    pub epoch: u32,
+    /// Whom the run was for.
+    pub about: About,
+    /// How it ended.
+    pub end: RunEnd,
+}
+
 /// What went wrong; match on this, never on the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

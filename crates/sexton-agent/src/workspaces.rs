@@ -10,8 +10,10 @@
 //! A record is written before anything is made and removed after everything is gone, so a crash
 //! anywhere leaves something that the list shows and that a repeated call ends or completes.
 
+mod runs;
+
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -26,8 +28,10 @@ use crate::files;
 use crate::process::{self, MARK, Process, SESSION_MARK};
 use crate::wire::{COMMAND_BYTES_MAX, Code, Doing, Order, Problem, View, WORDS_MAX, is_id};
 
-/// The most runs inside one workspace that are remembered. Chosen: there is one at a time.
-const SESSIONS_MAX: usize = 64;
+pub use self::runs::Over;
+
+use self::runs::Watched;
+
 /// What a workspace sees of the agent's environment: where programs are, and nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -48,6 +52,16 @@ struct Record {
     /// Its first process, from the moment at which it is known.
     process: Option<Process>,
     sessions: BTreeMap<String, Option<Process>>,
+    /// The runs of whose end somebody shall be told and was not.
+    #[serde(default)]
+    watched: BTreeMap<String, Watched>,
+}
+
+impl Record {
+    fn new(order: Order, wanted: Wanted) -> Self {
+        let (sessions, watched) = (BTreeMap::new(), BTreeMap::new());
+        Self { order, wanted, process: None, sessions, watched }
+    }
 }
 
 /// The workspaces below one directory.
@@ -152,13 +166,10 @@ impl Workspaces {
             Wanted::Running if alive.is_some() => Doing::Running,
             Wanted::Asleep | Wanted::Running => Doing::Ended,
         };
-        let mut sessions = Vec::new();
-        for (session, process) in &record.sessions {
-            if let Some(process) = process {
-                process.reap();
-                sessions.extend(process.is_alive().then(|| session.clone()));
-            }
-        }
+        // How a run ended is for the watch to see: it is taken once.
+        let is_alive = |it: &Option<Process>| it.as_ref().is_some_and(Process::is_alive);
+        let sessions = record.sessions.iter().filter(|(_, process)| is_alive(process));
+        let sessions = sessions.map(|(session, _)| session.clone()).collect();
         let directory = self.directory.join(id).display().to_string();
         let pid = alive.map(|it| it.pid);
         View { id: id.to_owned(), run: record.order.run, doing, pid, directory, sessions }
@@ -209,8 +220,7 @@ impl Workspaces {
             }
             None => {
                 self.check_room()?;
-                let (wanted, sessions) = (Wanted::Running, BTreeMap::new());
-                Record { order, wanted, process: None, sessions }
+                Record::new(order, Wanted::Running)
             }
         };
         self.end_all(id, &mut record)?;
@@ -284,8 +294,8 @@ impl Workspaces {
         let _change = self.change();
         let record = self.load(id)?;
         let was_there = record.is_some() || files.exists();
-        let (order, sessions) = (Order { run: 0, command: Vec::new() }, BTreeMap::new());
-        let none = Record { order, wanted: Wanted::Stopped, process: None, sessions };
+        let order = Order { run: 0, command: Vec::new() };
+        let none = Record::new(order, Wanted::Stopped);
         self.end_all(id, &mut record.unwrap_or(none))?;
         files::remove(&files).map_err(|error| unavailable("remove the files", &error))?;
         files::remove(&self.record(id)).map_err(|error| unavailable("remove a record", &error))?;
@@ -355,68 +365,5 @@ impl Workspaces {
         self.store(id, &record)?;
         self.start(id, &mut record)?;
         Ok(self.view(id, &record))
-    }
-
-    /// Begins a run inside a workspace, or finds the one that was begun, also if it has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::NotFound`], [`Code::Conflict`] if the workspace does not run, [`Code::Invalid`],
-    /// [`Code::Full`], [`Code::Unavailable`].
-    pub fn begin(&self, id: &str, session: &str, command: &[String]) -> Result<View, Problem> {
-        self.files(session)?;
-        check(command)?;
-        let _change = self.change();
-        let mut record = self.expect(id)?;
-        if matches!(record.sessions.get(session), Some(Some(_))) {
-            return Ok(self.view(id, &record));
-        }
-        if self.view(id, &record).doing != Doing::Running {
-            return Err(Problem::new(Code::Conflict, format!("workspace {id} does not run")));
-        }
-        if record.sessions.len() >= SESSIONS_MAX {
-            let why = format!("workspace {id} had {SESSIONS_MAX} runs, and no more may be");
-            return Err(Problem::new(Code::Full, why));
-        }
-        // One that was begun and not recorded is ended, and begun anew.
-        record.sessions.insert(session.to_owned(), None);
-        self.store(id, &record)?;
-        self.end_session(id, session, None)?;
-        let process = self.spawn(id, command, Some(&self.session_mark(id, session)))?;
-        record.sessions.insert(session.to_owned(), Some(process));
-        self.store(id, &record)?;
-        Ok(self.view(id, &record))
-    }
-
-    /// Ends a run inside a workspace. No such thing is done.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::Invalid`], [`Code::Unavailable`].
-    pub fn cease(&self, id: &str, session: &str) -> Result<(), Problem> {
-        self.files(id)?;
-        self.files(session)?;
-        let _change = self.change();
-        let Some(mut record) = self.load(id)? else { return Ok(()) };
-        let process = record.sessions.remove(session).flatten();
-        self.end_session(id, session, process.as_ref())?;
-        self.store(id, &record)
-    }
-
-    fn session_mark(&self, id: &str, session: &str) -> OsString {
-        let mut mark = self.directory.join(id).into_os_string();
-        mark.push("#");
-        mark.push(session);
-        mark
-    }
-
-    fn end_session(&self, id: &str, of: &str, leader: Option<&Process>) -> Result<(), Problem> {
-        let mark = self.session_mark(id, of);
-        let ended = process::end(|| process::members((SESSION_MARK, &mark), leader));
-        ended.map_err(|error| unavailable("end the processes", &error))?;
-        if let Some(leader) = leader {
-            leader.reap();
-        }
-        Ok(())
     }
 }

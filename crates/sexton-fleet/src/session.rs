@@ -153,6 +153,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// The life of the node whose agent runs it, and may say how it goes.
+    pub fn node(&self) -> &ActorRef {
+        &self.init.node
+    }
+
     fn tell(&self, news: &SessionNews, turn: &mut Turn<Self>) {
         let workspace = self.init.workspace.clone();
         turn.send_to_life::<Workspace, _>(&workspace, news);

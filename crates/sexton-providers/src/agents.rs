@@ -7,8 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sexton::ActorRef;
 use sexton_agent::callbacks::escaped;
-use sexton_agent::server::Run;
-use sexton_agent::wire::{Order, Problem, View, is_id};
+use sexton_agent::wire::{Order, Problem, Run, View, is_id};
 use sexton_fleet::Machine;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -88,6 +87,11 @@ struct To<'a> {
     rest: &'a str,
 }
 
+fn client() -> reqwest::ClientBuilder {
+    let client = Client::builder().connect_timeout(CONNECT).timeout(CALL);
+    client.redirect(reqwest::redirect::Policy::none())
+}
+
 impl Agents {
     /// A caller with the platform's keys.
     ///
@@ -95,13 +99,17 @@ impl Agents {
     ///
     /// [`AgentError::Unreached`] if the client cannot be set up.
     pub fn new(platform: Arc<Platform>) -> Result<Self, AgentError> {
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(CALL)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
-        Ok(Self { client, platform })
+        Ok(Self { client: client().no_proxy().build()?, platform })
+    }
+
+    /// The same, with a proxy for HTTP between it and every agent: `http://proxy:3128`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Unreached`] if that is no proxy.
+    pub fn through(platform: Arc<Platform>, proxy: &str) -> Result<Self, AgentError> {
+        let proxy = reqwest::Proxy::all(proxy)?;
+        Ok(Self { client: client().proxy(proxy).build()?, platform })
     }
 
     fn request(&self, method: Method, to: &To<'_>) -> Result<RequestBuilder, AgentError> {
@@ -191,11 +199,11 @@ impl Agents {
         &self,
         machine: &Machine,
         of: (&ActorRef, &str, &str),
-        command: &[String],
+        run: &Run,
     ) -> Result<View, AgentError> {
         let rest = format!("/sessions/{}", escaped_id(of.2));
         let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
-        self.with_body(Method::PUT, &to, &Run { command: command.to_vec() }).await
+        self.with_body(Method::PUT, &to, run).await
     }
 
     /// Ends a run inside a workspace. No such thing is done.

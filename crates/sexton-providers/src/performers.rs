@@ -321,8 +321,12 @@ impl<P: Provider> Performer<Session> for Performers<P> {
         let agents = &self.shared.agents;
         match effect {
             SessionEffect::Start { .. } => {
-                let command = &self.shared.commands.session;
-                let ended = agents.begin(&machine, of, command).await.map(drop);
+                let life = &id.actor;
+                let about =
+                    wire::About { name: life.id.name().to_owned(), epoch: life.incarnation };
+                let command = self.shared.commands.session.clone();
+                let run = wire::Run { command, about: Some(about) };
+                let ended = agents.begin(&machine, of, &run).await.map(drop);
                 Self::used(answer, ended)
             }
             SessionEffect::Stop { .. } => {

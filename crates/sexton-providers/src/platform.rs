@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use sexton_agent::clock::now_s;
 use sexton_agent::files;
 use sexton_agent::keys::{KeyError, OwnKey, PublicKeys};
@@ -148,6 +149,18 @@ impl Platform {
     ) -> Result<String, PlatformError> {
         let mint = self.mint.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(mint.for_agent(of, workspace, CALL)?)
+    }
+
+    /// A token for an audience of one's own; [`Keyring::read`] reads it. Its claims are whatever
+    /// is given: `iss`, `aud`, `iat` and `exp` are needed, and the audiences of agents are not
+    /// for others.
+    ///
+    /// # Errors
+    ///
+    /// [`PlatformError::Key`] if the key cannot sign.
+    pub fn sign(&self, claims: &impl Serialize) -> Result<String, PlatformError> {
+        let mint = self.mint.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(mint.sign(claims)?)
     }
 
     /// The token by which the agent of a life calls back.

@@ -12,3 +12,4 @@ mod ends;
 mod callbacks;
 mod faults;
 mod hetzner;
+mod sessions;

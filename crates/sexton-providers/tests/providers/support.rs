@@ -40,6 +40,8 @@ pub(crate) struct Ground {
     pub(crate) platform: Arc<Platform>,
     /// The port of the control plane: its agents know it, so it is the same when it comes back.
     port: u16,
+    /// What runs in a session.
+    session: &'static str,
 }
 
 impl Drop for Ground {
@@ -54,6 +56,11 @@ impl Drop for Ground {
 
 impl Ground {
     pub(crate) fn new() -> Self {
+        Self::with_sessions("echo begun >> begun; exec sleep 600")
+    }
+
+    /// With this script in every session.
+    pub(crate) fn with_sessions(session: &'static str) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let keys = directory.path().join("keys");
         let platform = Arc::new(Platform::open(&keys, "sexton").expect("keys can be made"));
@@ -61,7 +68,7 @@ impl Ground {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("it has one").port();
         fs::create_dir(directory.path().join("machines")).expect("there is room");
-        Self { directory, platform, port }
+        Self { directory, platform, port, session }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -153,7 +160,7 @@ impl Ground {
         let store = self.store().await;
         let commands = Commands {
             workspace: words("echo made >> made; sleep 600 & wait"),
-            session: words("echo begun >> begun; exec sleep 600"),
+            session: words(self.session),
         };
         let agents = Agents::new(Arc::clone(&self.platform)).expect("a client");
         let performers = Performers::new(provider.clone(), agents, Arc::clone(&store), commands);
