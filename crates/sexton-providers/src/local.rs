@@ -1,7 +1,8 @@
 //! Machines that are processes: each is an agent on a loopback port, with a directory as its disk.
 //!
 //! ```text
-//! <root>/lock                       one change at a time, whoever makes it
+//! <root>/lock                       held while machines are counted
+//! <root>/<machine>.lock             one change of a machine at a time, whoever makes it
 //! <root>/<machine>/machine.json     what was asked for: written before anything is started
 //! <root>/<machine>/token            by which the agent calls back
 //! <root>/<machine>/disk/            the agent's own: agent.json, workspaces
@@ -20,6 +21,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -110,6 +112,25 @@ impl LocalProcesses {
         Ok(Self { shared: Arc::new(Shared { local: Local { root, ..local }, platform }) })
     }
 
+    /// Starts the agents again that died, one after the other, and says how many machines have no
+    /// agent all the same; the log says why. For whoever stands for the system of these machines:
+    /// every few seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError`] if the machines cannot be listed.
+    pub async fn tend(&self) -> Result<usize, ProviderError> {
+        let listing = self.list().await?;
+        let mut n_without = 0;
+        for made in listing.machines {
+            if let Err(error) = self.get(&made.owner).await {
+                n_without += 1;
+                tracing::warn!(target: "sexton", machine = made.machine.id, %error, "no agent");
+            }
+        }
+        Ok(n_without)
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, ProviderError> + Send + 'static,
@@ -148,17 +169,51 @@ impl Provider for LocalProcesses {
 /// Held while something is looked at and changed; given back when it is dropped.
 struct Lock {
     _file: File,
+    path: PathBuf,
+    /// The machine that it is for; where that is gone, so is the lock.
+    machine: Option<PathBuf>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let is_over = self.machine.as_ref().is_some_and(|machine| !machine.exists());
+        if is_over && let Err(error) = files::remove(&self.path) {
+            let path = self.path.display();
+            tracing::warn!(target: "sexton", %path, %error, "a lock of no machine stays");
+        }
+    }
+}
+
+/// By processes as well as by threads: a control plane that was thought dead may not be.
+fn lock(path: PathBuf, machine: Option<PathBuf>) -> Result<Lock, ProviderError> {
+    let attempt = || -> io::Result<Option<File>> {
+        let file = File::create(&path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        // Whoever held it may have removed it: then it keeps nobody out any more.
+        let is_it = fs::metadata(&path).is_ok_and(|it| {
+            file.metadata().is_ok_and(|held| (held.dev(), held.ino()) == (it.dev(), it.ino()))
+        });
+        Ok(is_it.then_some(file))
+    };
+    loop {
+        match attempt() {
+            Ok(Some(file)) => return Ok(Lock { _file: file, path, machine }),
+            Ok(None) => {}
+            Err(error) => return Err(failed("lock", &path, error)),
+        }
+    }
 }
 
 impl Shared {
-    /// By processes as well as by threads: a control plane that was thought dead may not be.
-    fn lock(&self) -> Result<Lock, ProviderError> {
-        let path = self.local.root.join("lock");
-        let file = File::create(&path).and_then(|file| {
-            flock(&file, FlockOperation::LockExclusive)?;
-            Ok(file)
-        });
-        Ok(Lock { _file: file.map_err(|error| failed("lock", &path, error))? })
+    /// While machines are counted, so that there are no more than may be.
+    fn lock_all(&self) -> Result<Lock, ProviderError> {
+        lock(self.local.root.join("lock"), None)
+    }
+
+    /// While one machine is changed. An agent takes its time to start or to end, and nobody who
+    /// wants another machine waits for that.
+    fn lock_one(&self, machine: &Path) -> Result<Lock, ProviderError> {
+        lock(machine.with_extension("lock"), Some(machine.to_owned()))
     }
 
     fn directory(&self, owner: &ActorRef) -> PathBuf {
@@ -187,8 +242,8 @@ impl Shared {
     }
 
     fn create(&self, order: &Order) -> Result<Made, ProviderError> {
-        let _lock = self.lock()?;
         let directory = self.directory(&order.owner);
+        let _lock = self.lock_one(&directory)?;
         let note = match Self::note(&directory)? {
             Some(note) => note,
             None => self.begin(&directory, order)?,
@@ -199,6 +254,7 @@ impl Shared {
 
     /// Writes down what will be there: from here on it is listed.
     fn begin(&self, directory: &Path, order: &Order) -> Result<Note, ProviderError> {
+        let _lock = self.lock_all()?;
         let n_machines = self.directories()?.len();
         if n_machines >= self.local.machines_max {
             let message = format!("there are {n_machines} machines, and no more may be");
@@ -313,16 +369,16 @@ impl Shared {
     }
 
     fn get(&self, owner: &ActorRef) -> Result<Option<Made>, ProviderError> {
-        let _lock = self.lock()?;
         let directory = self.directory(owner);
+        let _lock = self.lock_one(&directory)?;
         let Some(note) = Self::note(&directory)? else { return Ok(None) };
         let address = self.rouse(&directory, note.clone())?;
         Ok(Some(Self::made(&directory, &note, Some(address))))
     }
 
     fn delete(&self, owner: &ActorRef) -> Result<(), ProviderError> {
-        let _lock = self.lock()?;
         let directory = self.directory(owner);
+        let _lock = self.lock_one(&directory)?;
         // Files first: they name the agent. What is marked is ended also without them.
         let presence = Self::presence(&directory)?.map(|presence| presence.process);
         let end = |members: &dyn Fn() -> io::Result<Vec<Process>>| {
@@ -357,7 +413,6 @@ impl Shared {
 
     /// What is written down and what runs; nobody is started for a list.
     fn list(&self) -> Result<Listing, ProviderError> {
-        let _lock = self.lock()?;
         let mut machines = Vec::new();
         for directory in self.directories()? {
             // One without a note was never begun: nothing runs there.

@@ -178,3 +178,53 @@ async fn what_a_test_leaves_is_ended_by_its_guard() {
     drop(ground);
     assert!(!agent.is_alive() && !root.exists());
 }
+
+/// The lock of all machines was held while one of them started: for twenty seconds nobody could
+/// so much as look for another.
+#[tokio::test]
+async fn an_agent_that_takes_its_time_keeps_nobody_waiting_who_wants_another_machine() {
+    let ground = Ground::new();
+    let held = ground.directory.path().join("held");
+    std::fs::write(&held, "").unwrap();
+    let mut local = ground.local("ours");
+    let wait = format!(
+        "case \"$*\" in *slow*) while [ -e {} ]; do sleep 0.05; done;; esac",
+        held.display()
+    );
+    let script = format!("{wait}; exec {} \"$@\"", local.agent[0]);
+    local.agent = ["sh", "-c", &script, "agent"].map(str::to_owned).to_vec();
+    let provider = LocalProcesses::open(local, Arc::clone(&ground.platform)).unwrap();
+    let slow = order("slow");
+    let (slow, ()) = tokio::join!(provider.create(&slow), async {
+        let begun = async || provider.list().await.unwrap().machines.len() == 1;
+        until("the slow one is begun", begun).await;
+        create(&provider, "fast").await;
+        delete(&provider, &node("fast")).await;
+        std::fs::remove_file(&held).unwrap();
+    });
+    slow.unwrap();
+    delete(&provider, &node("slow")).await;
+    ground.check_empty();
+    let left: Vec<_> =
+        std::fs::read_dir(ground.root()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"], "a machine that is gone leaves no lock of its own");
+}
+
+#[tokio::test]
+async fn agents_that_died_are_started_again_by_whoever_tends_the_machines() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    for name in ["a", "b"] {
+        let made = create(&provider, name).await;
+        kill(&Ground::agent(&ground.root().join(made.machine.id)));
+    }
+    assert_eq!(ground.running(), []);
+    assert_eq!(provider.tend().await.unwrap(), 0);
+    assert_eq!(ground.running().len(), 2);
+    assert_eq!(provider.tend().await.unwrap(), 0);
+    assert_eq!(ground.running().len(), 2, "one agent each");
+    for name in ["a", "b"] {
+        delete(&provider, &node(name)).await;
+    }
+    ground.check_empty();
+}
