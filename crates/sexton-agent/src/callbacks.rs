@@ -93,9 +93,8 @@ impl Caller {
     pub(crate) async fn say_ended(&self, about: &About, end: RunEnd) -> bool {
         let ended = Ended { epoch: self.report.epoch, about: about.clone(), end };
         match self.post("ended", &ended).await {
-            Ok(()) => true,
-            // It has a tombstone, or a later life: whoever it is for, it is nobody who waits.
-            Err(CallError::Answer(404 | 409 | 422)) => true,
+            // A refusal: it has a tombstone, or a later life. Whoever it is for, nobody waits.
+            Ok(()) | Err(CallError::Answer(404 | 409 | 422)) => true,
             Err(error) => {
                 tracing::warn!(target: "sexton", %error, "the end of a run was not taken");
                 false

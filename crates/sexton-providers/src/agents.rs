@@ -87,6 +87,13 @@ struct To<'a> {
     rest: &'a str,
 }
 
+/// Where an agent has its workspaces.
+fn workspaces(machine: &Machine) -> String {
+    let address = &machine.address;
+    let scheme = if address.contains("://") { "" } else { "http://" };
+    format!("{scheme}{address}/workspaces")
+}
+
 fn client() -> reqwest::ClientBuilder {
     let client = Client::builder().connect_timeout(CONNECT).timeout(CALL);
     client.redirect(reqwest::redirect::Policy::none())
@@ -115,11 +122,18 @@ impl Agents {
     fn request(&self, method: Method, to: &To<'_>) -> Result<RequestBuilder, AgentError> {
         let of = (to.node.id.name(), to.node.incarnation);
         let token = self.platform.for_agent(of, Some(to.workspace))?;
-        let address = &to.machine.address;
-        let url =
-            if address.contains("://") { address.clone() } else { format!("http://{address}") };
-        let url = format!("{url}/workspaces/{}{}", escaped_id(to.workspace), to.rest);
+        let url = format!("{}/{}{}", workspaces(to.machine), escaped_id(to.workspace), to.rest);
         Ok(self.client.request(method, url).bearer_auth(token))
+    }
+
+    /// The workspaces of a machine, in order of ids.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError`]; a list is whole or none.
+    pub async fn list(&self, machine: &Machine, node: &ActorRef) -> Result<Vec<View>, AgentError> {
+        let token = self.platform.for_agent((node.id.name(), node.incarnation), None)?;
+        self.send(self.client.get(workspaces(machine)).bearer_auth(token)).await
     }
 
     async fn send<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, AgentError> {

@@ -212,7 +212,7 @@ impl Shared {
 
     /// While one machine is changed. An agent takes its time to start or to end, and nobody who
     /// wants another machine waits for that.
-    fn lock_one(&self, machine: &Path) -> Result<Lock, ProviderError> {
+    fn lock_one(machine: &Path) -> Result<Lock, ProviderError> {
         lock(machine.with_extension("lock"), Some(machine.to_owned()))
     }
 
@@ -243,7 +243,7 @@ impl Shared {
 
     fn create(&self, order: &Order) -> Result<Made, ProviderError> {
         let directory = self.directory(&order.owner);
-        let _lock = self.lock_one(&directory)?;
+        let _lock = Self::lock_one(&directory)?;
         let note = match Self::note(&directory)? {
             Some(note) => note,
             None => self.begin(&directory, order)?,
@@ -370,7 +370,7 @@ impl Shared {
 
     fn get(&self, owner: &ActorRef) -> Result<Option<Made>, ProviderError> {
         let directory = self.directory(owner);
-        let _lock = self.lock_one(&directory)?;
+        let _lock = Self::lock_one(&directory)?;
         let Some(note) = Self::note(&directory)? else { return Ok(None) };
         let address = self.rouse(&directory, note.clone())?;
         Ok(Some(Self::made(&directory, &note, Some(address))))
@@ -378,7 +378,7 @@ impl Shared {
 
     fn delete(&self, owner: &ActorRef) -> Result<(), ProviderError> {
         let directory = self.directory(owner);
-        let _lock = self.lock_one(&directory)?;
+        let _lock = Self::lock_one(&directory)?;
         // Files first: they name the agent. What is marked is ended also without them.
         let presence = Self::presence(&directory)?.map(|presence| presence.process);
         let end = |members: &dyn Fn() -> io::Result<Vec<Process>>| {

@@ -96,7 +96,7 @@ async fn ended(receiver: &Receiver, claims: &Claims, ended: Ended) -> Result<(),
     }
     let About { name, epoch } = ended.about;
     let handle = receiver.host.actor::<Session>(&name).map_err(|error| invalid(&error))?;
-    let session = handle.state().await.map_err(|error| problem(error.kind(), error))?;
+    let session = handle.state().await.map_err(|error| problem(&error))?;
     // An agent speaks for what runs on its own node, and for nothing else.
     let node = session.node();
     if node.id.name() != claims.node || node.incarnation != claims.epoch {
@@ -105,7 +105,8 @@ async fn ended(receiver: &Receiver, claims: &Claims, ended: Ended) -> Result<(),
     tell(&handle, SessionResult { epoch, end: end_of(ended.end) }).await
 }
 
-fn problem(kind: ErrorKind, error: sexton::Error) -> Problem {
+fn problem(error: &sexton::Error) -> Problem {
+    let kind = error.kind();
     let code = if matches!(kind, ErrorKind::NotFound | ErrorKind::Destroyed) {
         Code::NotFound
     } else if kind == ErrorKind::Refused {
@@ -122,5 +123,5 @@ where
     A: Handler<M>,
 {
     let told = actor.call(message).await;
-    told.map_err(|error: CallError<M>| problem(error.kind(), error.into_error()))
+    told.map_err(|error: CallError<M>| problem(&error.into_error()))
 }

@@ -1,0 +1,96 @@
+//! Everything of a control plane that outlives its process lies in one directory.
+//!
+//! ```text
+//! <dir>/keys/            the platform's key: signs tokens of owners, and for agents
+//! <dir>/operator.token   who has it may make owners; written anew by every start
+//! <dir>/installation     by which our machines are known among others'
+//! <dir>/address          where agents call back, so it stays the same
+//! <dir>/store/           the actors
+//! <dir>/machines/        one directory a machine
+//! <dir>/containers/      one directory a town's container
+//! ```
+
+use std::error::Error;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sexton_agent::files;
+use sexton_providers::Platform;
+use uuid::Uuid;
+
+use crate::tokens;
+
+/// Where a control plane listens that nobody told otherwise.
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 7070);
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Makes it if it is not there.
+    pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let made = fs::create_dir_all(path).and_then(|()| path.canonicalize());
+        let path = made.map_err(|error| format!("failed to make {}: {error}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// What has this name in it.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where to listen. Agents that run call back to where the last start listened.
+    pub(crate) fn address(&self, wanted: Option<SocketAddr>) -> Result<SocketAddr, Box<dyn Error>> {
+        let last: Option<SocketAddr> = files::read_json(&self.at("address"))?;
+        match (wanted, last) {
+            (Some(wanted), Some(last)) if wanted != last && self.has_machines()? => {
+                Err(format!("machines run that call back to {last}: listen there").into())
+            }
+            (wanted, last) => Ok(wanted.or(last).unwrap_or(LISTEN.into())),
+        }
+    }
+
+    /// Remembers where it listens.
+    pub(crate) fn keep_address(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        files::write_json(&self.at("address"), &address)?;
+        Ok(address)
+    }
+
+    fn has_machines(&self) -> io::Result<bool> {
+        match fs::read_dir(self.at("machines")) {
+            Ok(mut entries) => Ok(entries.any(|it| it.is_ok_and(|it| it.path().is_dir()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The installation's id, made at the first start.
+    pub(crate) fn installation(&self) -> io::Result<Uuid> {
+        let path = self.at("installation");
+        if let Some(known) = files::read_json(&path)? {
+            return Ok(known);
+        }
+        // As random as hashes are keyed by the system: it labels, and keeps no secret.
+        let random = || RandomState::new().hash_one(std::process::id());
+        let made = Uuid::from_u64_pair(random(), random());
+        files::write_json(&path, &made)?;
+        Ok(made)
+    }
+
+    /// Writes an operator's token, for its user alone to read, and says where.
+    pub(crate) fn write_operator(&self, platform: &Platform) -> Result<PathBuf, Box<dyn Error>> {
+        let token = tokens::operator(platform)?;
+        let path = self.at("operator.token");
+        let mut options = fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        writeln!(options.open(&path)?, "{token}")?;
+        Ok(path)
+    }
+}
