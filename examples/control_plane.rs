@@ -8,7 +8,6 @@
 //!
 //! `docs/control-plane.md` walks through it. Started with `agent` as its first word this program
 //! is an agent, so that one build is enough; see `sexton_agent::cli`.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "an example talks to its reader")]
 
 #[path = "control_plane/api.rs"]
 mod api;
@@ -32,7 +31,7 @@ mod tokens;
 mod views;
 
 use std::error::Error;
-use std::io::stderr;
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +87,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let tending = actix_web::rt::spawn(Arc::clone(&plane).tend());
-    println!("{}", hello::lines(address, &operator, &directory));
+    say(&hello::lines(address, &operator, &directory));
 
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -106,8 +105,13 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         End::Asked => plane.host.close().await?,
         End::Broken(error) => return Err(error),
     }
-    println!("closed; the machines go on, and the next start finds them");
+    say("closed; the machines go on, and the next start finds them");
     Ok(())
+}
+
+/// Says something to whoever listens; that nobody does is no reason to end.
+fn say(text: &str) {
+    drop(writeln!(stdout(), "{text}"));
 }
 
 /// An error and what led to it, on one line.
@@ -133,7 +137,8 @@ fn main() -> ExitCode {
     match actix_web::rt::System::new().block_on(serve(options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("control_plane: {}", told(error.as_ref()));
+            // Where the disk is full nobody may be able to hear it.
+            drop(writeln!(stderr(), "control_plane: {}", told(error.as_ref())));
             ExitCode::FAILURE
         }
     }
