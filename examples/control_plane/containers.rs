@@ -13,6 +13,8 @@ use sexton_agent::workspaces::Workspaces;
 use sexton_fleet::{Container, ContainerAnswer, ContainerEffect, ContainerHealth, Fault};
 use sexton_providers::workspace_id;
 
+use crate::options::AGENT;
+
 /// The most containers. Chosen.
 const CONTAINERS_MAX: usize = 64;
 /// How many effects are performed at a time. Chosen: they wait for processes, not for us.
@@ -28,8 +30,11 @@ pub(crate) struct Containers {
 impl Containers {
     /// Those that are there, and those that will be: this runs in each.
     pub(crate) fn open(directory: &Path, command: Vec<String>) -> Result<Self, Box<dyn Error>> {
-        let all = Arc::new(Workspaces::open(directory, CONTAINERS_MAX)?);
-        Ok(Self { all, command })
+        // This program begins their sessions, too: they outlive it, also while they are halted.
+        let this = std::env::current_exe()?.into_os_string();
+        let enter = [this, AGENT.into(), "enter".into(), "--".into()];
+        let all = Workspaces::open(directory, CONTAINERS_MAX)?.entered_by(enter.to_vec());
+        Ok(Self { all: Arc::new(all), command })
     }
 
     /// Performs for a host what its towns' containers owe.

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -34,6 +35,16 @@ enum What {
     Key(Key),
     /// Prints a token for an agent, signed with a private key.
     Token(Token),
+    /// Begins a session of its own and becomes another program.
+    #[command(hide = true)]
+    Enter(Enter),
+}
+
+#[derive(Debug, Args)]
+struct Enter {
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +70,9 @@ struct Serve {
     /// The most workspaces.
     #[arg(long, default_value_t = 16)]
     workspaces_max: usize,
+    /// In a session of its own: for whoever starts it and may end before it.
+    #[arg(long)]
+    own_session: bool,
     /// Where to call back: `http://control-plane/callbacks`.
     #[arg(long, requires = "callback_token")]
     callbacks: Option<String>,
@@ -115,7 +129,13 @@ struct Token {
 type Done = Result<(), Box<dyn Error>>;
 
 impl Serve {
-    fn run(self) -> Done {
+    /// `first` are the words of this program's own that precede the command.
+    fn run(self, first: &[OsString]) -> Done {
+        if self.own_session {
+            enter()?;
+        }
+        let mut enter = vec![std::env::current_exe()?.into_os_string()];
+        enter.extend(first.iter().cloned().chain(["enter", "--"].map(OsString::from)));
         let Self { callbacks, callback_token, heartbeat: every, .. } = self;
         let callbacks = callbacks.zip(callback_token);
         let config = Config {
@@ -126,6 +146,7 @@ impl Serve {
             issuer: self.issuer,
             keys: self.keys,
             workspaces_max: self.workspaces_max,
+            enter,
             callbacks: callbacks.map(|(url, token)| Callbacks { url, token, every }),
         };
         actix_web::rt::System::new().block_on(server::run(config))?;
@@ -172,6 +193,23 @@ impl Token {
     }
 }
 
+/// Begins a session of this process's own. Whoever leads a group already cannot, and stays.
+fn enter() -> io::Result<()> {
+    match rustix::process::setsid() {
+        Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Enter {
+    /// Returns only if it could not become the other program.
+    fn run(self) -> Done {
+        enter()?;
+        let (program, rest) = self.words.split_first().ok_or("there is no program")?;
+        Err(Command::new(program).args(rest).exec().into())
+    }
+}
+
 /// An error and what led to it, on one line each.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -192,12 +230,17 @@ pub fn main() -> ExitCode {
 /// an agent, too, when it is started as one. What it logs goes to standard error: by `RUST_LOG`, or what
 /// an operator needs.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    // What stands between this program's name and the command that is handed over.
+    let n_first = std::env::args_os().len().saturating_sub(words.len());
+    let first: Vec<OsString> = std::env::args_os().skip(1).take(n_first).collect();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Refused only where a program that embeds this has a log already.
     drop(log.try_init());
     let done = match Options::parse_from(words).what {
-        What::Serve(serve) => serve.run(),
+        What::Serve(serve) => serve.run(&first),
+        What::Enter(enter) => enter.run(),
         What::Key(key) => key.run(),
         What::Token(token) => token.run(),
     };

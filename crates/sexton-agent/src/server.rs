@@ -1,5 +1,6 @@
 //! The agent's server: every path, who may use it, and how long it may take.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub struct Config {
     pub keys: PathBuf,
     /// The most workspaces.
     pub workspaces_max: usize,
+    /// Through what its workspaces' processes are started; see [`Workspaces::entered_by`].
+    pub enter: Vec<OsString>,
     /// Where it calls back, if anywhere.
     pub callbacks: Option<Callbacks>,
 }
@@ -306,6 +309,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let root = |source| AgentError::Root { path: config.root.clone(), source };
     let keys = Arc::new(Keyring::open(&config.issuer, &config.keys)?);
     let workspaces = Workspaces::open(&config.root, config.workspaces_max).map_err(root)?;
+    let workspaces = workspaces.entered_by(config.enter);
     let gate = Gate { keys, node: config.node.clone(), epoch: config.epoch };
     let workspaces = Arc::new(workspaces);
     let watched = Arc::clone(&workspaces);

@@ -13,9 +13,10 @@
 mod runs;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,6 +35,9 @@ use self::runs::Watched;
 
 /// What a workspace sees of the agent's environment: where programs are, and nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The bits of a file's mode of which a program has one.
+const EXECUTABLE: u32 = 0o111;
 
 /// What shall be of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +75,8 @@ pub struct Workspaces {
     /// Apart from the files: a workspace may be called `a.json`.
     records: PathBuf,
     count_max: usize,
+    /// A program and its first words that begins a session of its own and becomes the rest.
+    enter: Vec<OsString>,
     /// One change at a time.
     changing: Mutex<()>,
 }
@@ -96,6 +102,24 @@ fn check(order: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whoever enters says too late that there is no such program: it is looked for before.
+fn check_program(program: &str, files: &Path) -> Result<(), Problem> {
+    let is_program = |path: PathBuf| {
+        let metadata = fs::metadata(path);
+        metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & EXECUTABLE != 0)
+    };
+    let is_there = if program.contains('/') {
+        is_program(files.join(program))
+    } else {
+        PATH.split(':').any(|place| is_program(Path::new(place).join(program)))
+    };
+    if is_there {
+        return Ok(());
+    }
+    let why = format!("failed to start `{program}`: there is no such program");
+    Err(Problem::new(Code::Invalid, why))
+}
+
 impl Workspaces {
     /// Those that lie in `root`, which is made if it is not there.
     ///
@@ -108,7 +132,15 @@ impl Workspaces {
         fs::create_dir_all(&records)?;
         // The mark of what runs in it is its path: one path, whatever led there.
         let directory = directory.canonicalize()?;
-        Ok(Self { directory, records, count_max, changing: Mutex::new(()) })
+        Ok(Self { directory, records, count_max, enter: Vec::new(), changing: Mutex::new(()) })
+    }
+
+    /// The same, with a program and its first words through which every process of theirs is
+    /// started: it begins a session of its own and becomes the words that follow, as
+    /// `sexton-agent enter --` does. Without it the system ends what sleeps when this process
+    /// ends: it does that to whatever is halted and has nobody left in its session to wake it.
+    pub fn entered_by(self, enter: Vec<OsString>) -> Self {
+        Self { enter, ..self }
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
@@ -254,8 +286,17 @@ impl Workspaces {
     ) -> Result<Process, Problem> {
         let files = self.directory.join(id);
         let [program, arguments @ ..] = words else { unreachable!("a command was checked") };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&files).process_group(0);
+        let mut command = if let Some((enter, first)) = self.enter.split_first() {
+            check_program(program, &files)?;
+            let mut command = Command::new(enter);
+            command.args(first).arg(program);
+            command
+        } else {
+            let mut command = Command::new(program);
+            command.process_group(0);
+            command
+        };
+        command.args(arguments).current_dir(&files);
         command.env_clear().env("PATH", PATH).env("HOME", &files).env(MARK, &files);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(session) = session {

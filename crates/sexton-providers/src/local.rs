@@ -22,7 +22,6 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -337,8 +336,9 @@ impl Shared {
             command.args(["--callbacks", url, "--heartbeat", &every]);
             command.arg("--callback-token").arg(directory.join("token"));
         }
-        // A group of its own: what is typed at the control plane does not end its machines.
-        command.env_clear().env("PATH", PATH).env(MARK, directory).process_group(0);
+        // A session of its own: what is typed at the control plane does not end its machines, and
+        // the system does not end them with it while they are halted.
+        command.args(["--own-session"]).env_clear().env("PATH", PATH).env(MARK, directory);
         command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let spawned = command.spawn();
         spawned.map_err(|error| failed("start the agent", Path::new(program), error))

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::support::{Ground, until, workspace};
+use super::support::{Ground, kill, until, workspace};
 
 #[tokio::test]
 async fn after_sigkill_the_next_start_adopts_everything() {
@@ -57,8 +57,8 @@ async fn a_deletion_that_sigkill_interrupts_goes_on_afterwards() {
     assert_eq!(alice.delete(&workspace("w-1")).await.0, 202);
     plane.kill();
     assert!(process.is_alive() && directory.exists());
-    // A group that is halted when it loses its parent is ended by the system.
-    until("its agent is dead", async || !agent.is_alive()).await;
+    assert!(agent.is_alive(), "it halts, and nothing else happened to it");
+    kill(&agent);
     let plane = ground.start().await;
     let alice = plane.owner(&ground, "alice").await;
     alice.until_buried(&workspace("w-1")).await;

@@ -3,12 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use sexton_agent::clock::rest;
 use sexton_agent::files;
 use sexton_agent::process::Process;
 
-use super::support::{Agent, Place, n_running, process_of};
+use super::support::{Agent, Place, n_running, process_of, until};
 
 /// Kills the agent, bends the record of `w-1`, and starts another one.
 async fn again(place: &Place, agent: &mut Agent, bend: impl FnOnce(&mut Value)) -> Agent {
@@ -76,6 +77,31 @@ async fn a_process_that_nobody_wrote_down_is_not_doubled() {
     assert_eq!(status, 201, "{view}");
     assert!(!process.is_alive());
     assert_eq!(n_running(&place.root().join("workspaces")), 1);
+}
+
+/// What sleeps was in the session of its agent. The system ends or wakes a group that is halted
+/// when the last one of its session is gone who could wake it: so with its agent every workspace
+/// went that was asleep.
+#[tokio::test]
+async fn a_workspace_that_sleeps_sleeps_on_when_its_agent_is_killed() {
+    let place = Place::new();
+    let mut agent = place.agent().await;
+    let (_, view) = agent.put(&place, "w-1", "exec sleep 600").await;
+    let process = process_of(&view);
+    let is_halted = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid));
+        stat.is_ok_and(|stat| stat.contains(") T "))
+    };
+    let token = place.token(Some("w-1"));
+    let path = "/workspaces/w-1/sleep";
+    assert_eq!(agent.call((Method::POST, path), Some(&token), None).await.0, 200);
+    until("it is halted", async || is_halted()).await;
+    let agent = again(&place, &mut agent, |_| {}).await;
+    assert_eq!(agent.list(&place).await[0]["doing"], json!("asleep"));
+    assert!(process.is_alive() && is_halted(), "its own session, its own end");
+    let path = "/workspaces/w-1/wake";
+    assert_eq!(agent.call((Method::POST, path), Some(&token), None).await.0, 200);
+    until("it goes on", async || process.is_alive() && !is_halted()).await;
 }
 
 #[tokio::test]
