@@ -6,7 +6,7 @@
 //! <root>/<machine>/machine.json     what was asked for: written before anything is started
 //! <root>/<machine>/token            by which the agent calls back
 //! <root>/<machine>/disk/            the agent's own: agent.json, workspaces
-//! <root>/<machine>/log              what the agent says
+//! <root>/<machine>/log, log.1       what the agent says, and said before
 //! ```
 //!
 //! The files say what should be there, and the system says what runs: an agent is known by its
@@ -46,6 +46,9 @@ const MARK: &str = "SEXTON_MACHINE";
 const STARTING: Duration = Duration::from_secs(20);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(5);
+/// The longest log of an agent, in bytes; one as long lies beside it. Chosen: days of an agent that
+/// is not heard, and some gigabytes for a thousand machines.
+const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What an agent sees of the control plane's environment: where programs are, and nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -292,6 +295,7 @@ impl Shared {
             note.kid = self.platform.kid();
             Self::write_note(directory, &note)?;
         }
+        Self::cut_log(directory)?;
         let before = Self::presence(directory)?;
         if let Some(presence) = &before {
             presence.process.reap();
@@ -311,6 +315,19 @@ impl Shared {
         let log = directory.join("log");
         let message = format!("the agent did not begin to listen; see {}", log.display());
         Err(ProviderError::new(Fault::Unknown, message))
+    }
+
+    /// A log that is too long is put aside and begun anew. Its agent goes on with the same file,
+    /// at whose end it writes, wherever that is; what it says in between is lost.
+    fn cut_log(directory: &Path) -> Result<(), ProviderError> {
+        let path = directory.join("log");
+        let is_long = fs::metadata(&path).is_ok_and(|it| it.len() > LOG_BYTES_MAX);
+        if !is_long {
+            return Ok(());
+        }
+        let cut = fs::copy(&path, directory.join("log.1"))
+            .and_then(|_| File::options().write(true).open(&path)?.set_len(0));
+        cut.map_err(|error| failed("cut", &path, error))
     }
 
     fn start(
@@ -392,7 +409,7 @@ impl Shared {
             process.reap();
         }
         // The note goes last: a crash before that leaves a machine that is listed.
-        for part in ["disk", "token", "log", "machine.json"] {
+        for part in ["disk", "token", "log", "log.1", "machine.json"] {
             let path = directory.join(part);
             files::remove(&path).map_err(|error| failed("remove", &path, error))?;
         }

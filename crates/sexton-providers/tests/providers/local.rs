@@ -228,3 +228,23 @@ async fn agents_that_died_are_started_again_by_whoever_tends_the_machines() {
     }
     ground.check_empty();
 }
+
+/// The log of an agent that is not heard grew without bound.
+#[tokio::test]
+async fn the_log_of_an_agent_is_bounded() {
+    let ground = Ground::new();
+    let provider = ground.provider("ours");
+    let made = create(&provider, "n-1").await;
+    let log = ground.root().join(&made.machine.id).join("log");
+    let len = || std::fs::metadata(&log).unwrap().len();
+    let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+    std::io::Write::write_all(&mut file, &vec![b'x'; 5 << 20]).unwrap();
+    provider.get(&node("n-1")).await.unwrap();
+    assert!(len() < 1 << 20, "{} bytes", len());
+    assert!(std::fs::metadata(log.with_extension("1")).unwrap().len() >= 5 << 20);
+    // Its agent, which nobody hears, goes on with it.
+    until("it says more", async || len() > 0).await;
+    assert!(!std::fs::read(&log).unwrap().contains(&0), "from where it begins now");
+    delete(&provider, &node("n-1")).await;
+    ground.check_empty();
+}
