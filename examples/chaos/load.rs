@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Chosen: longer than any bound of the short policy that a task can run into one after another.
 const SETTLE: Duration = Duration::from_secs(300);
 /// What owners make beside tasks.
-const OTHERS: [&str; 2] = ["workspaces", "towns"];
+const OTHERS: [&str; 3] = ["workspaces", "workspaces", "towns"];
 
 /// A thing of an owner's, by his number among the owners.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,10 @@ pub(crate) struct Load {
     /// Every task that was accepted, and how it ended, as far as that was said.
     tasks: RefCell<BTreeMap<Thing, Option<String>>>,
     n_others: Cell<u32>,
+    /// What has to go, and is not known to have its tombstone.
+    ending: RefCell<Vec<Thing>>,
+    /// What was there still when it had its tombstone.
+    wrong: RefCell<Vec<String>>,
 }
 
 impl Load {
@@ -62,6 +66,8 @@ impl Load {
             made: Cell::new(0),
             tasks: RefCell::default(),
             n_others: Cell::new(0),
+            ending: RefCell::default(),
+            wrong: RefCell::default(),
         }
     }
 
@@ -81,18 +87,11 @@ impl Load {
                 }
             }
             // One that is there goes, one that is not comes.
-            if self.chance.borrow_mut().below(10) == 0 {
-                other = match other.take() {
-                    Some(thing) => {
-                        drop(
-                            world
-                                .call(thing.owner, (Method::DELETE, &thing.path()), &json!({}))
-                                .await,
-                        );
-                        None
-                    }
-                    None => self.make_other(&world).await,
-                };
+            if self.chance.borrow_mut().below(3) == 0 {
+                match other.take() {
+                    Some(thing) => self.ending.borrow_mut().push(thing),
+                    None => other = self.make_other(&world).await,
+                }
             }
             self.look(&world).await;
             rest(LOOK).await;
@@ -145,6 +144,7 @@ impl Load {
 
     async fn look(&self, world: &World) {
         world.presences();
+        self.end_others(world).await;
         for task in self.open() {
             let seen = world.call(task.owner, (Method::GET, &task.path()), &json!({})).await;
             let Some((200, view)) = seen else { continue };
@@ -152,6 +152,38 @@ impl Load {
                 let status = view["status"].as_str().unwrap_or_default().to_owned();
                 self.tasks.borrow_mut().insert(task, Some(status));
             }
+        }
+    }
+
+    /// Has what is to go deleted until it has its tombstone, and looks what is there then.
+    async fn end_others(&self, world: &World) {
+        let ending = self.ending.take();
+        for thing in ending {
+            let seen = world.call(thing.owner, (Method::DELETE, &thing.path()), &json!({})).await;
+            // Not there: it waited for room, and nothing was made.
+            let is_over = matches!(&seen, Some((200 | 404, _)));
+            if !is_over {
+                self.ending.borrow_mut().push(thing);
+                continue;
+            }
+            for (node, what) in world.remains(&thing.actor()) {
+                if !self.is_going(world, thing.owner, &node).await {
+                    self.wrong.borrow_mut().push(what);
+                }
+            }
+        }
+    }
+
+    /// Whether a machine goes: then what lies on it goes with it, and is not waited for.
+    async fn is_going(&self, world: &World, owner: usize, node: &str) -> bool {
+        let local = node.strip_prefix(OWNERS[owner]).unwrap_or(node);
+        let path = format!("/nodes/{}", local.strip_prefix('.').unwrap_or(local));
+        loop {
+            let seen = world.call(owner, (Method::GET, &path), &json!({})).await;
+            if let Some((200, view)) = seen {
+                return view["tombstone"].is_object() || view["status"] == "destroying";
+            }
+            rest(LOOK).await;
         }
     }
 
@@ -165,6 +197,7 @@ impl Load {
         for task in self.open() {
             left.add(format!("task {} has not ended", task.actor()));
         }
+        self.wrong.take().into_iter().for_each(|what| left.add(what));
         let clock = Stopwatch::start();
         let mut rows = self.rows(world).await;
         while !rows.is_empty() && clock.elapsed() < SETTLE {

@@ -14,7 +14,7 @@ use reqwest::{Client, Method};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sexton_agent::clock::rest;
-use sexton_agent::process::{MARK, Process, end, members_below};
+use sexton_agent::process::{MARK, Process, end, members, members_below};
 use sexton_agent::server::Presence;
 
 use crate::proxy::Network;
@@ -208,16 +208,28 @@ impl World {
         directories(&self.directory().join("machines"))
     }
 
+    /// What there is of a workspace, its directory or a process, and on which node.
+    pub(crate) fn remains(&self, actor: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for machine in self.machines() {
+            let path = machine.join(format!("disk/workspaces/{actor}.1"));
+            let running = members((MARK, path.as_os_str()), None);
+            let n_running = running.map_or(0, |running| running.len());
+            if path.exists() || n_running > 0 {
+                let node = node(&machine).unwrap_or_default();
+                let what = format!("{actor} had its tombstone, and on {node} was its directory");
+                found.push((node, format!("{what}, or {n_running} processes")));
+            }
+        }
+        found
+    }
+
     /// The agents as they wrote it down, each with the name of its node.
     pub(crate) fn presences(&self) -> Vec<(String, Presence)> {
         let mut found = Vec::new();
         for machine in self.machines() {
-            let note = fs::read(machine.join("machine.json")).unwrap_or_default();
-            let note: Value = serde_json::from_slice(&note).unwrap_or(Value::Null);
-            let id = note["owner"]["id"].as_str();
-            let name = id.and_then(|id| id.strip_prefix("node/")).map(str::to_owned);
             let presence = Presence::read(&machine.join("disk")).ok().flatten();
-            found.extend(name.zip(presence));
+            found.extend(node(&machine).zip(presence));
         }
         self.ports.borrow_mut().extend(found.iter().map(|(_, it)| it.address));
         found
@@ -234,6 +246,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The node that a machine is for, while it is there.
+fn node(machine: &Path) -> Option<String> {
+    let note = fs::read(machine.join("machine.json")).ok()?;
+    let note: Value = serde_json::from_slice(&note).ok()?;
+    Some(note["owner"]["id"].as_str()?.strip_prefix("node/")?.to_owned())
 }
 
 /// The directories in a directory.
