@@ -79,6 +79,8 @@ pub(crate) struct Troubles {
     clock: Stopwatch,
     next: Duration,
     undo: Vec<(Duration, Undo)>,
+    /// Whether the quota of the control plane that runs is full: then it has to end by itself.
+    is_full: bool,
     counts: BTreeMap<Trouble, u32>,
 }
 
@@ -86,7 +88,7 @@ impl Troubles {
     pub(crate) fn new(chance: Chance) -> Self {
         let clock = Stopwatch::start();
         let (next, undo, counts) = (Duration::from_secs(2), Vec::new(), BTreeMap::new());
-        Self { chance, clock, next, undo, counts }
+        Self { chance, clock, next, undo, is_full: false, counts }
     }
 
     /// Makes the trouble that is due, and ends what lasted long enough.
@@ -95,9 +97,10 @@ impl Troubles {
         self.undo_until(now, world)?;
         // Ended by itself, as it has to when its store fails: whoever started it does so again.
         if let Some(status) = world.ended()? {
-            if status.code() != Some(1) {
+            if status.code() != Some(1) || !self.is_full {
                 return Err(format!("the control plane ended by itself: {status}").into());
             }
+            self.is_full = false;
             world.start().await?;
         }
         if now >= self.next {
@@ -146,12 +149,14 @@ impl Troubles {
                 plane.signal(Signal::CONT)?;
                 plane.signal(signal)?;
                 world.wait().await?;
+                self.is_full = false;
                 world.start().await?;
                 Ok(true)
             }
             Trouble::FillQuota => {
                 let plane = world.plane().and_then(|plane| Pid::from_raw(plane.pid));
                 let full = Rlimit { current: Some(0), ..getrlimit(Resource::Fsize) };
+                self.is_full = plane.is_some();
                 plane.map(|pid| prlimit(Some(pid), Resource::Fsize, full)).transpose()?;
                 Ok(plane.is_some())
             }

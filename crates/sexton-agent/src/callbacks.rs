@@ -15,7 +15,8 @@ use thiserror::Error;
 
 use crate::VERSION;
 use crate::clock;
-use crate::wire::{About, Ended, Report, RunEnd};
+use crate::load::Meter;
+use crate::wire::{About, Ended, Load, Report, RunEnd};
 
 /// How long one call may take. Chosen: a control plane that takes longer is asked again.
 const CALL: Duration = Duration::from_secs(10);
@@ -31,6 +32,8 @@ pub struct Callbacks {
     pub token: PathBuf,
     /// How often it says that it lives.
     pub every: Duration,
+    /// Whether it measures how busy the machine is, and says so each time.
+    pub is_measuring: bool,
 }
 
 /// Why a call was not taken.
@@ -61,26 +64,33 @@ impl Caller {
             .no_proxy()
             .build()?;
         let path = format!("{}/nodes/{}", to.url.trim_end_matches('/'), escaped(node));
-        Ok(Self { to, client, path, report: Report { epoch, version: VERSION.to_owned() } })
+        Ok(Self {
+            to,
+            client,
+            path,
+            report: Report { epoch, version: VERSION.to_owned(), load: None },
+        })
     }
 
     /// Calls until the task is dropped.
     #[expect(clippy::infinite_loop, reason = "it ends with its task")]
     pub(crate) async fn call(&self) -> Infallible {
         let mut wait = AGAIN;
-        while !self.say("ready").await {
+        let mut meter = Meter::default();
+        while !self.say("ready", None).await {
             clock::rest(wait.min(self.to.every)).await;
             wait = wait.saturating_mul(2);
         }
         loop {
-            self.say("heartbeat").await;
+            let load = if self.to.is_measuring { meter.read() } else { None };
+            self.say("heartbeat", load).await;
             clock::rest(self.to.every).await;
         }
     }
 
     /// Whether it was heard.
-    async fn say(&self, what: &str) -> bool {
-        match self.post(what, &self.report).await {
+    async fn say(&self, what: &str, load: Option<Load>) -> bool {
+        match self.post(what, &Report { load, ..self.report.clone() }).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(target: "sexton", what, %error, "a callback was not taken");

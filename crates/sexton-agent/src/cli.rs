@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::callbacks::Callbacks;
@@ -70,6 +70,9 @@ struct Serve {
     /// The most workspaces.
     #[arg(long, default_value_t = 16)]
     workspaces_max: usize,
+    /// What to measure and say: not for a machine that is shared with other agents.
+    #[arg(long, value_enum, requires = "callbacks")]
+    measure: Option<Measure>,
     /// In a session of its own: for whoever starts it and may end before it.
     #[arg(long)]
     own_session: bool,
@@ -82,6 +85,13 @@ struct Serve {
     /// How often to say that it lives.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     heartbeat: Duration,
+}
+
+/// What an agent measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// How busy the machine is.
+    Load,
 }
 
 #[derive(Debug, Args)]
@@ -136,7 +146,8 @@ impl Serve {
         }
         let mut enter = vec![std::env::current_exe()?.into_os_string()];
         enter.extend(first.iter().cloned().chain(["enter", "--"].map(OsString::from)));
-        let Self { callbacks, callback_token, heartbeat: every, .. } = self;
+        let Self { callbacks, callback_token, heartbeat: every, measure, .. } = self;
+        let is_measuring = measure == Some(Measure::Load);
         let callbacks = callbacks.zip(callback_token);
         let config = Config {
             listen: self.listen,
@@ -147,7 +158,7 @@ impl Serve {
             keys: self.keys,
             workspaces_max: self.workspaces_max,
             enter,
-            callbacks: callbacks.map(|(url, token)| Callbacks { url, token, every }),
+            callbacks: callbacks.map(|(url, token)| Callbacks { url, token, every, is_measuring }),
         };
         actix_web::rt::System::new().block_on(server::run(config))?;
         Ok(())

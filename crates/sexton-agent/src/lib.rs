@@ -25,6 +25,7 @@ pub mod workspaces;
 pub mod authorize;
 pub mod server;
 pub mod callbacks;
+pub mod load;
 mod watch;
 pub mod cli;
 

@@ -47,7 +47,16 @@ pub struct Process {
 struct Stat {
     state: char,
     group: i32,
+    threads: u64,
     started: u64,
+}
+
+impl Stat {
+    /// Whether it has ended. One whose first thread has ended and another has not holds its files
+    /// and its port still: it has not.
+    fn is_over(&self) -> bool {
+        matches!(self.state, 'Z' | 'X') && self.threads <= 1
+    }
 }
 
 fn stat(pid: i32) -> Option<Stat> {
@@ -61,6 +70,7 @@ fn parse(text: &str) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         group: fields.get(2)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
 }
@@ -83,7 +93,7 @@ impl Process {
 
     /// Whether it runs; one that ended and was not waited for does not.
     pub fn is_alive(&self) -> bool {
-        self.look().is_some_and(|it| it.state != 'Z' && it.state != 'X')
+        self.look().is_some_and(|it| !it.is_over())
     }
 
     /// Sends a signal to this process and no other; whether there was one to send it to.
@@ -118,7 +128,7 @@ impl Process {
     /// As [`reap`](Self::reap), and how it ended, which is said once; of others, and of one that
     /// runs, nothing.
     pub fn take_end(&self) -> Option<RunEnd> {
-        let is_over = self.look().is_some_and(|it| it.state == 'Z');
+        let is_over = self.look().is_some_and(|it| it.is_over());
         let pid = Pid::from_raw(self.pid).filter(|_| is_over)?;
         // Not a child of ours: whoever started it will.
         let (_, status) = waitpid(Some(pid), WaitOptions::NOHANG).ok()??;
@@ -159,7 +169,7 @@ fn found(is_ours: impl Fn(&[u8]) -> bool, leader: Option<&Process>) -> io::Resul
     let mut members = Vec::new();
     for (pid, stat) in all()? {
         let is_member = group == Some(stat.group) || carries(pid, &is_ours);
-        if is_member && stat.state != 'Z' && stat.state != 'X' {
+        if is_member && !stat.is_over() {
             members.push(Process { pid, started: stat.started, boot: boot.clone() });
         }
     }
@@ -238,8 +248,20 @@ mod tests {
     fn a_process_is_read_whatever_its_name() {
         let text = "12 (a) S ) b) Z 1 7 12 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 9 9";
         let stat = parse(text).unwrap();
-        assert_eq!((stat.state, stat.group, stat.started), ('Z', 7, 4711));
+        assert_eq!((stat.state, stat.group, stat.threads, stat.started), ('Z', 7, 1, 4711));
         assert!(parse("12 (a) S 1").is_none());
+    }
+
+    /// A killed agent counted as dead while its other threads held its lock and its port: the
+    /// next one was refused both, and its machine had none for a while.
+    #[test]
+    fn a_process_with_a_thread_that_has_not_ended_is_not_over() {
+        let text = |state: char, threads: u32| {
+            format!("12 (a) {state} 1 7 12 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 4711 9 9")
+        };
+        let is_over = |state, threads| parse(&text(state, threads)).unwrap().is_over();
+        assert!(is_over('Z', 1) && is_over('X', 0));
+        assert!(!is_over('Z', 2) && !is_over('S', 1) && !is_over('T', 3));
     }
 
     #[test]

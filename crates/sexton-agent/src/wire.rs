@@ -60,6 +60,16 @@ pub struct Health {
     pub version: String,
 }
 
+/// How busy a machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Of its processors, in percent.
+    pub cpu: u8,
+    /// Of its memory, in percent.
+    pub memory: u8,
+}
+
 /// What an agent calls back with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +78,9 @@ pub struct Report {
     pub epoch: u32,
     /// The agent's version.
     pub version: String,
+    /// How busy the machine is, if it was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub load: Option<Load>,
 }
 
 /// Whom a run inside a workspace is for, as the control plane calls it: said again when it ends.

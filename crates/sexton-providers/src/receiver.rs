@@ -13,7 +13,7 @@ use sexton_agent::authorize::{bearer, refused};
 use sexton_agent::server::body;
 use sexton_agent::token::{Claims, Keyring, TokenError};
 use sexton_agent::wire::{About, Code, Ended, Problem, Report, RunEnd};
-use sexton_fleet::placement::SessionEnd;
+use sexton_fleet::placement::{Load, SessionEnd};
 use sexton_fleet::{Heartbeat, Node, Ready, Session, SessionResult};
 
 struct Receiver {
@@ -67,7 +67,7 @@ async fn lives(
     what: &str,
     report: Report,
 ) -> Result<(), Problem> {
-    let Report { epoch, version } = report;
+    let Report { epoch, version, load } = report;
     if claims.epoch != epoch {
         return Err(refused(TokenError::Elsewhere));
     }
@@ -76,7 +76,8 @@ async fn lives(
     if what == "ready" {
         tell(&handle, Ready { epoch, version }).await
     } else {
-        tell(&handle, Heartbeat { epoch, load: None, version }).await
+        let load = load.map(|it| Load { cpu: it.cpu, memory: it.memory });
+        tell(&handle, Heartbeat { epoch, load, version }).await
     }
 }
 

@@ -104,6 +104,25 @@ async fn ready_is_said_until_it_is_heard_and_then_that_it_lives() {
     assert!(log.contains("a callback was not taken") && !log.contains("first"), "{log}");
 }
 
+#[tokio::test]
+async fn how_busy_the_machine_is_is_said_by_an_agent_that_shall_measure_it() {
+    let place = Place::new();
+    let plane = Plane::start();
+    let token = place.directory.path().join("token");
+    files::write(&token, b"first").unwrap();
+    let mut command = place.command();
+    command.args(["--callbacks", &format!("http://{}/callbacks", plane.address)]);
+    command.args(["--measure", "load"]);
+    command.args(["--heartbeat", "50ms"]).arg("--callback-token").arg(&token);
+    let _agent = place.agent_of(&mut command).await;
+    let loads = || plane.heard().into_iter().map(|(_, _, body)| body["load"].clone());
+    until("it says how busy it is", async || loads().any(|load| load.is_object())).await;
+    for load in loads().filter(Value::is_object) {
+        let percent = |of: &str| load[of].as_u64().is_some_and(|percent| percent <= 100);
+        assert!(percent("cpu") && percent("memory"), "{load}");
+    }
+}
+
 /// The ends of runs that were heard: how often each, by whom it was for.
 fn ends(plane: &Plane) -> BTreeMap<String, Vec<Value>> {
     let mut ends = BTreeMap::<String, Vec<Value>>::new();

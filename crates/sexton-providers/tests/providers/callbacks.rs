@@ -1,11 +1,14 @@
 //! The receiver of callbacks: who may say that a node is ready.
 
 use serde_json::{Value, json};
-use sexton_fleet::{Node, NodeStatus};
+use sexton_fleet::placement::Wish;
+use sexton_fleet::{
+    CreateWorkspace, Node, NodeStatus, Owner, Tenure, Workspace, WorkspaceSpec, WorkspaceStatus,
+};
 use sexton_providers::{Platform, Provider};
 
 use super::fleet::end_node;
-use super::support::{Ground, node};
+use super::support::{Ground, caller, node, until};
 
 #[tokio::test]
 async fn a_callback_is_taken_with_the_token_of_that_life_only() {
@@ -49,6 +52,35 @@ async fn a_callback_is_taken_with_the_token_of_that_life_only() {
     end_node(&plane, "n-1").await;
     assert_eq!(call("n-1/heartbeat", &right, report(1)).await, 404, "it has a tombstone");
     assert_eq!(plane.provider.get(&node("n-1")).await.unwrap(), None);
+    ground.check_empty();
+}
+
+#[tokio::test]
+async fn a_machine_that_says_that_it_is_busy_gets_no_further_workspace() {
+    let ground = Ground::new();
+    let plane = ground.plane().await;
+    plane.found().await;
+    plane.node("n-1").await;
+    let url = format!("{}/nodes/n-1/heartbeat", ground.local("x").callbacks.unwrap());
+    let token = ground.platform.for_callbacks(("n-1", 1)).unwrap();
+    for (workspace, cpu, on) in [("w-1", 90, "alice~n1"), ("w-2", 10, "n-1")] {
+        let load = json!({ "cpu": cpu, "memory": 10 });
+        let body = json!({ "epoch": 1, "version": "9.9.9", "load": load });
+        let request = reqwest::Client::new().post(&url).bearer_auth(&token).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 204);
+        // Somewhere, wherever there is room; the busier one of two is full of others' work.
+        let spec = WorkspaceSpec { tenure: Tenure::Managed, place: Wish::default() };
+        let create = CreateWorkspace { caller: caller(), name: workspace.to_owned(), spec };
+        plane.actor::<Owner>("alice").call(create).await.unwrap();
+        let actor = plane.actor::<Workspace>(workspace);
+        until("it runs", async || actor.status().await.ok() == Some(WorkspaceStatus::Running))
+            .await;
+        assert_eq!(actor.row().await.unwrap().record.text("node"), Some(on));
+        if cpu > 50 {
+            end_node(&plane, "alice~n1").await;
+        }
+    }
+    end_node(&plane, "n-1").await;
     ground.check_empty();
 }
 

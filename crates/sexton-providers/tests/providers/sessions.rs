@@ -5,11 +5,14 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sexton::{Entry, Tombstone};
+use sexton_agent::process::{SESSION_MARK, members_below};
 use sexton_fleet::placement::Wish;
-use sexton_fleet::{Owner, Session, StartTask, TaskRunner, TaskSession, TaskSpec, Tenure};
+use sexton_fleet::{
+    Owner, Session, StartTask, TaskRunner, TaskSession, TaskSpec, TaskStatus, Tenure,
+};
 
 use super::fleet::end_node;
-use super::support::{Ground, Plane, caller, kill, on_disk, until};
+use super::support::{Ground, Plane, caller, kill, until};
 
 async fn start(plane: &Plane, name: &str) {
     let place = Wish::on("n-1");
@@ -53,11 +56,14 @@ async fn a_run_that_ended_while_no_agent_looked_is_lost_and_its_task_tries_again
     plane.node("n-1").await;
     let machine = plane.machine(&ground, "n-1").await;
     start(&plane, "t-1").await;
-    until("it runs", async || machine.join("disk/go").exists()).await;
+    let task = plane.actor::<TaskRunner>("t-1");
+    let runs = async || task.status().await.ok() == Some(TaskStatus::InProgress);
+    until("it runs", async || machine.join("disk/go").exists() && runs().await).await;
     kill(&Ground::agent(&machine));
-    let (process, _) = on_disk(&machine, "t-1~w1");
-    let ours = ground.running().into_iter().filter(|it| *it != process);
-    ours.for_each(|session| kill(&session));
+    // What is in its workspace besides goes on.
+    for process in members_below(SESSION_MARK, &ground.root()).expect("they can be listed") {
+        kill(&process);
+    }
     plane.machine(&ground, "n-1").await;
     let end = end_of(&plane, "t-1").await;
     assert_eq!(end.status, "completed", "by the second attempt: {end:?}");
