@@ -59,10 +59,16 @@ impl Drop for World {
     }
 }
 
-/// The control plane, which cargo builds where it built this program, or one step away.
+/// The control plane, which lies beside this program. Where it does not, `cargo run` built this
+/// one alone, and builds that one now.
 fn program() -> Result<PathBuf, Box<dyn Error>> {
-    let here = std::env::current_exe()?;
-    let program = here.with_file_name("control_plane");
+    let program = std::env::current_exe()?.with_file_name("control_plane");
+    if let (false, Some(cargo)) = (program.exists(), std::env::var_os("CARGO")) {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--package", "sexton-examples", "--example", "control_plane"]);
+        let is_release = program.components().any(|it| it.as_os_str() == "release");
+        build.args(is_release.then_some("--release")).status()?;
+    }
     if program.exists() {
         return Ok(program);
     }

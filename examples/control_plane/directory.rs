@@ -13,9 +13,8 @@
 use std::error::Error;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sexton_agent::files;
@@ -86,11 +85,8 @@ impl Directory {
 
     /// Writes an operator's token, for its user alone to read, and says where.
     pub(crate) fn write_operator(&self, platform: &Platform) -> Result<PathBuf, Box<dyn Error>> {
-        let token = tokens::operator(platform)?;
         let path = self.at("operator.token");
-        let mut options = fs::OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        writeln!(options.open(&path)?, "{token}")?;
+        files::write(&path, format!("{}\n", tokens::operator(platform)?).as_bytes())?;
         Ok(path)
     }
 }
