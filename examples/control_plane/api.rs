@@ -22,6 +22,7 @@ use sexton_fleet::{
     TaskEnd, TaskRunner, TaskSession, TaskSpec, Tenure, Town, Workspace, WorkspaceEnd,
     WorkspaceSpec,
 };
+use sexton_telemetry::prometheus;
 
 use crate::events::Wanted;
 use crate::names;
@@ -279,6 +280,13 @@ async fn health(plane: Data<Plane>) -> Answer {
     Ok(answer(StatusCode::OK, &json!({ "status": "ok" })))
 }
 
+/// What the host counts, for Prometheus: of everybody, so it is an operator's.
+async fn metrics(plane: Data<Plane>, request: HttpRequest) -> Answer {
+    check_operator(&plane.platform, &request)?;
+    let text = plane.metrics.render().await;
+    Ok(HttpResponse::Ok().content_type(prometheus::CONTENT_TYPE).body(text))
+}
+
 async fn nothing() -> Answer {
     Err(Problem::new(Code::NotFound, "there is no such path"))
 }
@@ -290,6 +298,7 @@ pub(crate) fn paths(app: &mut ServiceConfig) {
     };
     app.app_data(web::QueryConfig::default().error_handler(invalid));
     app.route("/health", web::get().to(health));
+    app.route("/metrics", web::get().to(metrics));
     app.route("/owners", web::post().to(owners));
     app.route("/events", web::get().to(events));
     app.route("/{kind}", web::get().to(list));

@@ -65,6 +65,10 @@ fn steps(address: SocketAddr, operator: &Path) -> Vec<(&'static str, Vec<String>
                 "curl -s -X DELETE $AT/nodes/n-1 -H \"$ALICE\"",
             ]),
         ),
+        (
+            "what all of that came to, as Prometheus reads it",
+            lines(&["curl -s $AT/metrics -H \"$OPERATOR\" | grep sexton_events"]),
+        ),
     ]
 }
 

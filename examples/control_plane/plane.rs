@@ -12,6 +12,7 @@ use sexton_fleet::policy::Policy;
 use sexton_fleet::{Owner, OwnerInit, Reaper, ReaperInit, sweeps};
 use sexton_providers::{Agents, Commands, Local, LocalProcesses, Performers, Platform, Provider};
 use sexton_store::{EmbeddedStore, Options as StoreOptions};
+use sexton_telemetry::Metrics;
 use uuid::Uuid;
 
 use crate::containers::Containers;
@@ -29,6 +30,8 @@ pub(crate) struct Plane {
     pub(crate) host: Arc<Host>,
     /// Signs, for agents and for owners.
     pub(crate) platform: Arc<Platform>,
+    /// Reads what the host counts, for whoever watches.
+    pub(crate) metrics: Metrics,
     /// Makes the machines.
     pub(crate) provider: LocalProcesses,
     /// Calls their agents.
@@ -83,7 +86,8 @@ impl Plane {
             builder = builder.sweep(move || sweeps::all(&policy).swap_remove(index));
         }
         let host = Arc::new(builder.open().await?);
-        let plane = Self { host, platform, provider, agents, installation, policy };
+        let metrics = Metrics::new(&host);
+        let plane = Self { host, platform, metrics, provider, agents, installation, policy };
         plane.found_reaper().await?;
         Ok(Arc::new(plane))
     }

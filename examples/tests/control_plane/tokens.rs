@@ -61,6 +61,8 @@ async fn every_path_of_owners_takes_an_owners_token_and_no_other() {
         let body = json!({ "name": "mallory" });
         let (status, answer) = plane.call((Method::POST, "/owners"), token, Some(&body)).await;
         assert!(status == 401 || status == 403, "{answer}");
+        let (status, answer) = plane.call((Method::GET, "/metrics"), token, None).await;
+        assert!(status == 401 || status == 403, "{answer}");
     }
     assert!(process.is_alive());
     assert_eq!(alice.get("/nodes/n-2").await.0, 404);
