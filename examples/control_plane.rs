@@ -70,8 +70,10 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     // the store.
     let listener = std::net::TcpListener::bind(listen)
         .map_err(|error| format!("failed to listen on {listen}: {error}"))?;
-    let address = directory.keep_address(listener.local_addr()?)?;
+    let address = listener.local_addr()?;
     let plane = Plane::open(&options, &directory, address).await?;
+    // Only now it is certain that nobody else has this directory.
+    directory.keep_address(address)?;
     let operator = directory.write_operator(&plane.platform)?;
     let paths = receiver(Arc::clone(&plane.host), plane.platform.keyring());
     let shared = Data::from(Arc::clone(&plane));

@@ -18,8 +18,8 @@ use sexton_agent::wire::{Code, Problem};
 use sexton_fleet::placement::Wish;
 use sexton_fleet::{
     AddRig, Caller, Container, CreateTown, CreateWorkspace, EndNode, EndTask, EndTown,
-    EndWorkspace, Node, NodeClass, NodeRole, NodeSpec, Owner, RequestNode, Session, StartTask,
-    TaskEnd, TaskRunner, TaskSession, TaskSpec, Tenure, Town, Workspace, WorkspaceEnd,
+    EndWorkspace, Inspect, Node, NodeClass, NodeRole, NodeSpec, Owner, RequestNode, Session,
+    StartTask, TaskEnd, TaskRunner, TaskSession, TaskSpec, Tenure, Town, Workspace, WorkspaceEnd,
     WorkspaceSpec,
 };
 use sexton_telemetry::prometheus;
@@ -34,6 +34,8 @@ use crate::views::{After, View, json as answer, problem};
 /// a workspace that has to wait for room is seen when it has some.
 const SEEN: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
+/// The status of what is asked for and has no row yet.
+const REQUESTED: &str = "requested";
 
 type Answer = Result<HttpResponse, Problem>;
 
@@ -96,6 +98,15 @@ impl Named {
         plane.view(&self.caller.owner, &self.id).await
     }
 
+    fn waits(&self, plane: &Plane) -> Result<bool, Problem> {
+        plane.waits(&self.caller.owner, &self.id)
+    }
+
+    /// What is said of a thing that has no row: it is not born, or waits for room.
+    fn unseen(&self, code: StatusCode, status: &str) -> HttpResponse {
+        answer(code, &json!({ "name": self.local, "status": status }))
+    }
+
     fn name(&self) -> String {
         self.id.name().to_owned()
     }
@@ -109,6 +120,20 @@ struct Wishes {
     node: Option<String>,
     /// Of a node: its size.
     size: Option<String>,
+}
+
+impl Wishes {
+    /// That nothing is wished for that this kind has not.
+    fn check(&self, kind: Kind) -> Result<(), Problem> {
+        let has_node = matches!(kind, Kind::Workspace | Kind::Task);
+        let word = match (&self.node, &self.size) {
+            (Some(_), _) if !has_node => "node",
+            (_, Some(_)) if kind != Kind::Node => "size",
+            _ => return Ok(()),
+        };
+        let kind = kind.actors();
+        Err(Problem::new(Code::Invalid, format!("a {kind} has no `{word}` to wish for")))
+    }
 }
 
 async fn tell<M>(plane: &Plane, owner: &str, message: M) -> Result<(), Problem>
@@ -138,7 +163,11 @@ async fn put(
     }
     let (caller, owner) = (named.caller.clone(), named.caller.owner.clone());
     let name = names::new(&owner, &named.local)?;
-    let node = wishes.node.map(|node| names::full(&owner, &node));
+    wishes.check(named.kind)?;
+    if named.waits(&plane)? {
+        return Ok(named.unseen(StatusCode::ACCEPTED, REQUESTED));
+    }
+    let node = wishes.node.map(|node| names::node(&owner, &node)).transpose()?;
     let (place, tenure) = (Wish { node, ..Wish::default() }, Tenure::Managed);
     match named.kind {
         Kind::Node => {
@@ -167,8 +196,7 @@ async fn put(
         }
         rest(LOOK).await;
     }
-    let waits = json!({ "name": named.local, "status": "requested" });
-    Ok(answer(StatusCode::ACCEPTED, &waits))
+    Ok(named.unseen(StatusCode::ACCEPTED, REQUESTED))
 }
 
 async fn delete(
@@ -181,8 +209,7 @@ async fn delete(
     if let Some(view) = view.as_ref().filter(|view| view.tombstone.is_some()) {
         return Ok(answer(StatusCode::OK, view));
     }
-    // A workspace may be asked for and wait for room: it is not made then.
-    if view.is_none() && named.kind != Kind::Workspace {
+    if view.is_none() && !named.waits(&plane)? {
         return Err(named.missing());
     }
     let (caller, owner) = (named.caller.clone(), named.caller.owner.clone());
@@ -200,7 +227,8 @@ async fn delete(
     }
     match named.view(&plane).await? {
         Some(view) => Ok(answer(StatusCode::ACCEPTED, &view)),
-        None => Err(named.missing()),
+        // It waited for room, and has never been: nothing is left of it, no tombstone either.
+        None => Ok(named.unseen(StatusCode::ACCEPTED, "cancelled")),
     }
 }
 
@@ -210,7 +238,11 @@ async fn get(
     path: web::Path<(String, String)>,
 ) -> Answer {
     let named = Named::new(&plane, &request, path.into_inner())?;
-    let mut view = named.view(&plane).await?.ok_or_else(|| named.missing())?;
+    let Some(mut view) = named.view(&plane).await? else {
+        let waits = named.waits(&plane)?;
+        let unseen = || named.unseen(StatusCode::OK, REQUESTED);
+        return waits.then(unseen).ok_or_else(|| named.missing());
+    };
     if named.kind == Kind::Workspace && view.tombstone.is_none() {
         view.process = plane.process(&named.id).await;
     }
@@ -228,9 +260,14 @@ async fn put_rig(
     let Some(View { tombstone: None, .. }) = named.view(&plane).await? else {
         return Err(named.missing());
     };
+    names::new(&named.caller.owner, &rig)?;
     let town = plane.host.actor::<Town>(named.id.name()).map_err(|error| problem(&error))?;
-    let add = AddRig { caller: named.caller.clone(), rig };
-    town.call(add).await.map_err(|error| problem(&error.into_error()))?;
+    let inspect = Inspect { caller: named.caller.clone() };
+    let report = town.call(inspect).await.map_err(|error| problem(&error.into_error()))?;
+    if !report.rigs.contains(&rig) {
+        let add = AddRig { caller: named.caller.clone(), rig };
+        town.call(add).await.map_err(|error| problem(&error.into_error()))?;
+    }
     Ok(answer(StatusCode::ACCEPTED, &named.view(&plane).await?))
 }
 
@@ -287,6 +324,11 @@ async fn metrics(plane: Data<Plane>, request: HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().content_type(prometheus::CONTENT_TYPE).body(text))
 }
 
+async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let message = format!("{} is not for {}", request.method(), request.path());
+    answer(StatusCode::METHOD_NOT_ALLOWED, &Problem::new(Code::Invalid, message))
+}
+
 async fn nothing() -> Answer {
     Err(Problem::new(Code::NotFound, "there is no such path"))
 }
@@ -298,6 +340,8 @@ pub(crate) fn paths(app: &mut ServiceConfig) {
     };
     app.app_data(web::QueryConfig::default().error_handler(invalid));
     app.route("/health", web::get().to(health));
+    // Some of those that watch ask so.
+    app.route("/health", web::head().to(health));
     app.route("/metrics", web::get().to(metrics));
     app.route("/owners", web::post().to(owners));
     app.route("/events", web::get().to(events));
@@ -307,7 +351,8 @@ pub(crate) fn paths(app: &mut ServiceConfig) {
         web::resource("/{kind}/{name}")
             .route(web::get().to(get))
             .route(web::put().to(put))
-            .route(web::delete().to(delete)),
+            .route(web::delete().to(delete))
+            .default_service(web::to(no_such_method)),
     );
     app.default_service(web::to(nothing));
 }

@@ -1,8 +1,8 @@
 //! What happened to an owner's things, in order, from a cursor that he keeps.
 
 use serde::{Deserialize, Serialize};
-use sexton::{Cursor, Event, What};
-use sexton_agent::wire::Problem;
+use sexton::{Cursor, ErrorKind, Event, What};
+use sexton_agent::wire::{Code, Problem};
 
 use crate::names;
 use crate::plane::Plane;
@@ -84,7 +84,15 @@ impl Plane {
         let log = self.host.log();
         let begin = log.bounds().map_err(|error| problem(&error))?.begin;
         let mut next = begin.max(Cursor(wanted.after));
-        let read = log.read(next, LOOKED_AT_MAX).map_err(|error| problem(&error))?;
+        let read = log.read(next, LOOKED_AT_MAX).map_err(|error| {
+            // Behind the end: nobody was ever given such a cursor.
+            let is_made_up = error.kind() == ErrorKind::Refused;
+            if is_made_up {
+                Problem::new(Code::Invalid, error.to_string())
+            } else {
+                problem(&error)
+            }
+        })?;
         let mut items = Vec::new();
         for (cursor, event) in read {
             items.extend(told(owner, cursor, &event, wanted.event.as_deref()));

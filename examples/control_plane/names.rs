@@ -44,6 +44,12 @@ pub(crate) fn full(owner: &str, name: &str) -> String {
     if is_of_fleet { format!("{owner}{name}") } else { format!("{owner}.{name}") }
 }
 
+/// The actor's name of a node that an owner names: his own, or one that the fleet made for him.
+pub(crate) fn node(owner: &str, name: &str) -> Result<String, Problem> {
+    new(owner, name.strip_prefix('~').unwrap_or(name))?;
+    Ok(full(owner, name))
+}
+
 /// What an owner calls the actor of this name, if it is his.
 pub(crate) fn local<'a>(owner: &str, full: &'a str) -> Option<&'a str> {
     let rest = full.strip_prefix(owner)?;

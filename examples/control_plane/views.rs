@@ -9,7 +9,7 @@ use sexton::{
     Actor, ActorId, ActorRef, Entry, ErrorKind, Query, RowRecord, RowView, Value, index, query,
 };
 use sexton_agent::wire::{Code, Problem, View as Process};
-use sexton_fleet::{Node, TaskRunner, Town, Workspace};
+use sexton_fleet::{Node, Owner, TaskRunner, Town, Workspace};
 use sexton_providers::{Provider, workspace_id};
 
 use crate::names;
@@ -158,6 +158,16 @@ impl Plane {
                 Err(error) => Err(problem(&error)),
             },
         }
+    }
+
+    /// Whether a workspace is asked for and waits for room: only its owner knows of it then.
+    pub(crate) fn waits(&self, owner: &str, id: &ActorId) -> Result<bool, Problem> {
+        let who = ActorId::new(Owner::KIND, owner);
+        let who = who.map_err(|error| Problem::new(Code::Invalid, error.to_string()))?;
+        let state = query::state::<Owner>(&**self.host.store(), &who);
+        let state = state.map_err(|error| problem(&error))?;
+        let is_workspace = id.kind() == Workspace::KIND;
+        Ok(is_workspace && state.is_some_and(|owner| owner.is_waiting(id.name())))
     }
 
     async fn row(&self, id: &ActorId) -> Result<RowView, sexton::Error> {

@@ -10,8 +10,8 @@ fn a_minute_of_chaos_leaves_nothing_behind() {
     let built = test.parent().and_then(Path::parent).unwrap();
     let program = built.join("examples").join("chaos");
     assert!(program.exists(), "first: cargo build --package sexton-examples --examples");
-    // Another seed every time: what is rare is found by many runs, and the seed is printed.
-    let done = Command::new(program).args(["--minutes", "1"]).output().unwrap();
+    // The same troubles every time; what is rare is found by long runs by hand, with other seeds.
+    let done = Command::new(program).args(["--minutes", "1", "--seed", "1"]).output().unwrap();
     let (said, failed) = (done.stdout, done.stderr);
     let (said, failed) = (String::from_utf8_lossy(&said), String::from_utf8_lossy(&failed));
     println!("{said}\n{failed}");

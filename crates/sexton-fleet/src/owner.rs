@@ -105,7 +105,8 @@ impl Owner {
         }
     }
 
-    fn is_waiting(&self, workspace: &str) -> bool {
+    /// Whether a workspace is asked for and has no room yet: it has no actor either.
+    pub fn is_waiting(&self, workspace: &str) -> bool {
         self.waiting.iter().any(|request| request.workspace == workspace)
     }
 

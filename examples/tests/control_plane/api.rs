@@ -81,7 +81,11 @@ async fn what_is_wrong_is_answered_with_a_code_and_a_sentence_and_changes_nothin
         ("GET", "/nodes?after=there", json!({}), 422, "invalid"),
         ("GET", "/nodes?before=2", json!({}), 422, "invalid"),
         ("GET", "/events?after=x", json!({}), 422, "invalid"),
-        ("GET", "/events?after=999999999", json!({}), 409, "conflict"),
+        ("GET", "/events?after=999999999", json!({}), 422, "invalid"),
+        ("PUT", "/workspaces/w-1", json!({ "node": "../n-1" }), 422, "invalid"),
+        ("PUT", "/workspaces/w-1", json!({ "size": "small" }), 422, "invalid"),
+        ("PUT", "/towns/berlin", json!({ "node": "n-1" }), 422, "invalid"),
+        ("PATCH", "/nodes/n-1", json!({}), 405, "invalid"),
         ("PUT", "/towns/berlin/rigs/r-1", json!({}), 404, "not_found"),
     ] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -95,6 +99,42 @@ async fn what_is_wrong_is_answered_with_a_code_and_a_sentence_and_changes_nothin
     let call = plane.call((Method::POST, "/owners"), &ground.operator(), Some(&body)).await;
     assert_eq!(call.0, 422, "{}", call.1);
     assert_eq!(alice.get("/nodes").await.1["items"], json!([]));
+    ground.check_empty().await;
+}
+
+/// Seen to fail when only rows were looked at: the second `PUT` was a conflict, and the `DELETE` was
+/// done and said that there was nothing.
+#[tokio::test]
+async fn a_workspace_that_waits_for_room_is_asked_for_and_cancelled_as_often_as_wanted() {
+    let ground = Ground::new();
+    let plane = ground.start().await;
+    let alice = plane.owner(&ground, "alice").await;
+    for _ in 0..2 {
+        let (status, view) = alice.put("/workspaces/w-1", json!({ "node": "none" })).await;
+        assert_eq!((status, view["status"].as_str()), (202, Some("requested")), "{view}");
+    }
+    assert_eq!(alice.get("/workspaces/w-1").await.1["status"], "requested");
+    let (status, view) = alice.delete("/workspaces/w-1").await;
+    assert_eq!((status, view["status"].as_str()), (202, Some("cancelled")), "{view}");
+    assert_eq!(alice.get("/workspaces/w-1").await.0, 404);
+    assert_eq!(alice.delete("/workspaces/w-1").await.0, 404);
+    ground.check_empty().await;
+}
+
+#[tokio::test]
+async fn a_rig_is_added_once_however_often_it_is_put() {
+    let ground = Ground::new();
+    let plane = ground.start().await;
+    let alice = plane.owner(&ground, "alice").await;
+    alice.put("/towns/berlin", json!({})).await;
+    for _ in 0..2 {
+        let (status, view) = alice.put("/towns/berlin/rigs/r-1", json!({})).await;
+        assert_eq!((status, view["name"].as_str()), (202, Some("berlin")), "{view}");
+    }
+    let (status, answer) = alice.put("/towns/berlin/rigs/r.1", json!({})).await;
+    assert_eq!((status, answer["code"].as_str()), (422, Some("invalid")), "{answer}");
+    alice.delete("/towns/berlin").await;
+    alice.until_buried("/towns/berlin").await;
     ground.check_empty().await;
 }
 

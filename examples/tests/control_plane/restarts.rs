@@ -86,6 +86,25 @@ async fn an_orderly_end_leaves_the_machines_running_and_the_next_start_finds_the
     ground.check_empty().await;
 }
 
+/// Seen to fail when the address was written before the store was opened: the third start took the
+/// second one's for the right one.
+#[tokio::test]
+async fn a_start_that_fails_leaves_everything_as_it_was() {
+    let ground = Ground::new();
+    let plane = ground.start().await;
+    let address = ground.root().join("plane/address");
+    let before = fs::read(&address).unwrap();
+    let elsewhere = ground.command_at("127.0.0.1:0", "").output().unwrap();
+    let said = String::from_utf8(elsewhere.stderr).unwrap();
+    assert!(!elsewhere.status.success() && said.contains("in use by another process"), "{said}");
+    assert_eq!(fs::read(&address).unwrap(), before);
+    assert!(plane.close().await);
+    fs::write(&address, "there").unwrap();
+    let garbled = ground.command("").output().unwrap();
+    let said = String::from_utf8(garbled.stderr).unwrap();
+    assert!(!garbled.status.success() && said.contains(address.to_str().unwrap()), "{said}");
+}
+
 #[tokio::test]
 async fn a_second_one_in_the_same_place_does_not_start_and_says_why() {
     let ground = Ground::new();

@@ -98,8 +98,8 @@ async fn an_owner_sees_and_commands_what_is_his_own_and_nothing_else() {
     for path in ["/nodes", "/workspaces", "/events"] {
         assert_eq!(bob.get(path).await.1["items"], json!([]), "{path}");
     }
-    assert_eq!(bob.put("/workspaces/w-1", json!({ "node": "alice.n-1" })).await.0, 202);
-    assert_eq!(bob.get("/workspaces/w-1").await.0, 404, "there is no such node of his");
+    assert_eq!(bob.put("/workspaces/w-1", json!({ "node": "alice.n-1" })).await.0, 422);
+    assert_eq!(bob.get("/workspaces/w-1").await.0, 404, "no name leads to a node that is not his");
     // The same names are his own, too.
     let (theirs, _) = bob.workspace("w-2").await;
     assert_eq!(alice.get("/workspaces/w-2").await.0, 404);

@@ -273,7 +273,7 @@ impl Engine {
         };
         let status = slot.view.status.to_owned();
         slot.publish(draft, What::Created { status, parent: parent.cloned() })?;
-        slot.record.state_version = table.state_version;
+        slot.state_version = table.state_version;
         absorb(&mut slot, (record, after), "create", draft)?;
         Ok(Ok(slot))
     }
