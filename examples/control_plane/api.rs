@@ -145,6 +145,17 @@ where
     owner.call(message).await.map_err(|error| problem(&error.into_error()))
 }
 
+/// The actor's name of a node that is there: who waits for another waits for nothing.
+async fn living_node(plane: &Plane, owner: &str, node: &str) -> Result<String, Problem> {
+    let name = names::node(owner, node)?;
+    let id = ActorId::new(Node::KIND, &name);
+    let id = id.map_err(|error| Problem::new(Code::Invalid, error.to_string()))?;
+    match plane.view(owner, &id).await? {
+        Some(View { tombstone: None, .. }) => Ok(name),
+        _ => Err(Problem::new(Code::NotFound, format!("there is no node {node}"))),
+    }
+}
+
 async fn put(
     plane: Data<Plane>,
     request: HttpRequest,
@@ -167,7 +178,10 @@ async fn put(
     if named.waits(&plane)? {
         return Ok(named.unseen(StatusCode::ACCEPTED, REQUESTED));
     }
-    let node = wishes.node.map(|node| names::node(&owner, &node)).transpose()?;
+    let node = match wishes.node {
+        Some(node) => Some(living_node(&plane, &owner, &node).await?),
+        None => None,
+    };
     let (place, tenure) = (Wish { node, ..Wish::default() }, Tenure::Managed);
     match named.kind {
         Kind::Node => {

@@ -160,14 +160,15 @@ impl Plane {
         }
     }
 
-    /// Whether a workspace is asked for and waits for room: only its owner knows of it then.
+    /// Whether a workspace is asked for and is not over: while it waits for room only its owner knows
+    /// of it.
     pub(crate) fn waits(&self, owner: &str, id: &ActorId) -> Result<bool, Problem> {
         let who = ActorId::new(Owner::KIND, owner);
         let who = who.map_err(|error| Problem::new(Code::Invalid, error.to_string()))?;
         let state = query::state::<Owner>(&**self.host.store(), &who);
         let state = state.map_err(|error| problem(&error))?;
         let is_workspace = id.kind() == Workspace::KIND;
-        Ok(is_workspace && state.is_some_and(|owner| owner.is_waiting(id.name())))
+        Ok(is_workspace && state.is_some_and(|owner| owner.knows(id.name())))
     }
 
     async fn row(&self, id: &ActorId) -> Result<RowView, sexton::Error> {

@@ -105,8 +105,12 @@ impl Owner {
         }
     }
 
-    /// Whether a workspace is asked for and has no room yet: it has no actor either.
-    pub fn is_waiting(&self, workspace: &str) -> bool {
+    /// Whether a workspace is asked for and is not over, also while it has no actor yet.
+    pub fn knows(&self, workspace: &str) -> bool {
+        self.workspaces.contains_key(workspace) || self.is_waiting(workspace)
+    }
+
+    fn is_waiting(&self, workspace: &str) -> bool {
         self.waiting.iter().any(|request| request.workspace == workspace)
     }
 

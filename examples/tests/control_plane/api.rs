@@ -84,6 +84,7 @@ async fn what_is_wrong_is_answered_with_a_code_and_a_sentence_and_changes_nothin
         ("GET", "/events?after=999999999", json!({}), 422, "invalid"),
         ("PUT", "/workspaces/w-1", json!({ "node": "../n-1" }), 422, "invalid"),
         ("PUT", "/workspaces/w-1", json!({ "size": "small" }), 422, "invalid"),
+        ("PUT", "/workspaces/w-1", json!({ "node": "none" }), 404, "not_found"),
         ("PUT", "/towns/berlin", json!({ "node": "n-1" }), 422, "invalid"),
         ("PATCH", "/nodes/n-1", json!({}), 405, "invalid"),
         ("PUT", "/towns/berlin/rigs/r-1", json!({}), 404, "not_found"),
@@ -107,10 +108,12 @@ async fn what_is_wrong_is_answered_with_a_code_and_a_sentence_and_changes_nothin
 #[tokio::test]
 async fn a_workspace_that_waits_for_room_is_asked_for_and_cancelled_as_often_as_wanted() {
     let ground = Ground::new();
-    let plane = ground.start().await;
+    let mut command = ground.command("");
+    command.args(["--policy", "normal"]).env("SEXTON_NODES_PER_OWNER_MAX", "0");
+    let plane = ground.run(command).await;
     let alice = plane.owner(&ground, "alice").await;
     for _ in 0..2 {
-        let (status, view) = alice.put("/workspaces/w-1", json!({ "node": "none" })).await;
+        let (status, view) = alice.put("/workspaces/w-1", json!({})).await;
         assert_eq!((status, view["status"].as_str()), (202, Some("requested")), "{view}");
     }
     assert_eq!(alice.get("/workspaces/w-1").await.1["status"], "requested");

@@ -73,7 +73,11 @@ impl Ground {
 
     /// The same, with this script in the sessions of tasks.
     pub(crate) async fn start_with(&self, session: &str) -> Plane {
-        let mut command = self.command(session);
+        self.run(self.command(session)).await
+    }
+
+    /// The same, as this command says.
+    pub(crate) async fn run(&self, mut command: Command) -> Plane {
         let said = self.root().join("said");
         let log = File::options().create(true).append(true).open(self.root().join("log"));
         command.stdout(File::create(&said).expect("there is room")).stderr(log.expect("a log"));

@@ -240,8 +240,7 @@ impl Handler<CreateWorkspace> for Owner {
         if let Some(node) = &spec.place.node {
             check::<Node>(node)?;
         }
-        let is_known = self.workspaces.contains_key(&name) || self.is_waiting(&name);
-        if is_known {
+        if self.knows(&name) {
             return Err(Refusal::new(format!("workspace {name} exists already")));
         }
         let WorkspaceSpec { tenure, place } = spec;
