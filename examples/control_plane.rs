@@ -116,17 +116,6 @@ fn say(text: &str) {
     drop(writeln!(stdout(), "{text}"));
 }
 
-/// An error and what led to it, on one line.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     if words.nth(1).is_some_and(|word| word == options::AGENT) {
@@ -140,7 +129,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where the disk is full nobody may be able to hear it.
-            drop(writeln!(stderr(), "control_plane: {}", told(error.as_ref())));
+            drop(writeln!(stderr(), "control_plane: {}", sexton::chain(error.as_ref())));
             ExitCode::FAILURE
         }
     }

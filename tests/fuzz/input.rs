@@ -88,6 +88,6 @@ pub fn sealed(body: &[u8]) -> Vec<u8> {
 
 /// Asserts that an error says something, and the causes of it.
 pub fn says_why(error: &dyn std::error::Error) {
-    let line = sexton_cli::chain(error);
+    let line = sexton::chain(error);
     assert!(!line.trim().is_empty(), "an error without a word: {error:?}");
 }

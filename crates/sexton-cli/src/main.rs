@@ -8,11 +8,11 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sexton::chain;
 use sexton::clock::{Clock, WallClock};
 use sexton_cli::args::{
     Args, BenchArgs, CheckArgs, Command, GenerateArgs, InspectArgs, ReplayArgs, SimArgs,
 };
-use sexton_cli::chain;
 use sexton_cli::replay::{self, Outcome};
 use sexton_cli::report::Report;
 use sexton_cli::summary::{wants_colour, write_summary};

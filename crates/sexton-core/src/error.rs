@@ -98,3 +98,23 @@ impl Refusal {
         Self { reason: reason.into() }
     }
 }
+
+/// An error and what led to it, on one line, each behind `: `.
+///
+/// # Example
+///
+/// ```
+/// use sexton_core::{Error, ErrorKind, Refusal, chain};
+///
+/// let error = Error::new(ErrorKind::Refused, "not placed").with_source(Refusal::new("full"));
+/// assert_eq!(chain(&error), "not placed: full");
+/// ```
+pub fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}

@@ -46,7 +46,7 @@ pub use effect::{Answer, Debt, EffectId, Failure, Outcome, Owed};
 pub use engine::{
     Call, Engine, EngineFigures, Label, Part, Release, Reply, Request, Switch, Turned, Unreadable,
 };
-pub use error::{Error, ErrorKind, Refusal};
+pub use error::{Error, ErrorKind, Refusal, chain};
 pub use event::{Event, What};
 pub use explain::{Explanation, explain};
 pub use inbox::{Body, Gone, Mail};

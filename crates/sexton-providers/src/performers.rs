@@ -63,19 +63,8 @@ fn failure(fault: Fault, message: impl Into<String>) -> Failure {
     Failure { class: fault.name().to_owned(), message: message.into() }
 }
 
-/// An error and what led to it, on one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 fn of_provider(error: &ProviderError) -> Failure {
-    failure(error.fault, told(error))
+    failure(error.fault, sexton::chain(error))
 }
 
 /// The class of what an agent answered.
@@ -96,7 +85,7 @@ fn of_agent(error: &AgentError) -> (Fault, Failure) {
         AgentError::Refused(problem) => fault_of(problem.code),
         AgentError::Token(_) => Fault::Auth,
     };
-    (fault, failure(fault, told(error)))
+    (fault, failure(fault, sexton::chain(error)))
 }
 
 impl<P: Provider> Performers<P> {
@@ -196,7 +185,7 @@ impl<P: Provider> Performers<P> {
         let mut orphans = Vec::new();
         for made in old {
             let lives = self.lives(&made.owner);
-            if !lives.map_err(|error| failure(Fault::Unknown, told(&error)))? {
+            if !lives.map_err(|error| failure(Fault::Unknown, sexton::chain(&error)))? {
                 orphans.push(Orphan { machine: made.machine.id, owner: made.owner });
             }
         }
@@ -206,7 +195,7 @@ impl<P: Provider> Performers<P> {
     /// Looks again just before: a listing is old when it arrives.
     async fn delete_orphan(&self, orphan: &Orphan) -> Result<ReaperAnswer, Failure> {
         let lives = self.lives(&orphan.owner);
-        if lives.map_err(|error| failure(Fault::Unknown, told(&error)))? {
+        if lives.map_err(|error| failure(Fault::Unknown, sexton::chain(&error)))? {
             return Ok(ReaperAnswer::Spared);
         }
         let deleted = self.shared.provider.delete(&orphan.owner).await;

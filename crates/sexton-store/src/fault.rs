@@ -1,13 +1,12 @@
 //! What goes wrong with files, as errors that name the file.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sexton_core::key::Key;
-use sexton_core::{Error, ErrorKind};
+use sexton_core::{Error, ErrorKind, chain};
 
 /// An error of the file system while doing `action` (an infinitive) to `path`.
 pub(crate) fn of_io(kind: ErrorKind, action: &str, path: &Path, error: io::Error) -> Error {
@@ -70,14 +69,7 @@ impl Damage {
 
     /// A file that cannot be used for the reason that an error names, with all its causes.
     pub(crate) fn because(file: &Path, error: &Error) -> Self {
-        let mut what = format!("cannot be used: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            what.push_str(": ");
-            what.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self::of(file, what)
+        Self::of(file, format!("cannot be used: {}", chain(error)))
     }
 }
 

@@ -31,8 +31,7 @@ async fn what_is_printed_at_the_start_works_as_it_is_pasted() {
     let alice = plane.owner(&ground, "alice").await;
     alice.until_buried("/nodes/n-1").await;
     for path in ["/tasks/t-1", "/towns/berlin"] {
-        alice.delete(path).await;
-        alice.until_buried(path).await;
+        alice.end(path).await;
     }
     // The task may have made a machine of its own, which the fleet keeps warm for a while.
     alice.delete("/nodes/~n1").await;
@@ -54,8 +53,7 @@ async fn a_task_finds_a_machine_and_ends_as_its_process_does() {
     alice.until_buried("/workspaces/t-1~w1").await;
     let nodes = alice.get("/nodes").await.1;
     assert_eq!(nodes["items"][0]["name"], "~n1", "the fleet made it: {nodes}");
-    assert_eq!(alice.delete("/nodes/~n1").await.0, 202);
-    alice.until_buried("/nodes/~n1").await;
+    alice.end("/nodes/~n1").await;
     ground.check_empty().await;
 }
 
@@ -136,8 +134,7 @@ async fn a_rig_is_added_once_however_often_it_is_put() {
     }
     let (status, answer) = alice.put("/towns/berlin/rigs/r.1", json!({})).await;
     assert_eq!((status, answer["code"].as_str()), (422, Some("invalid")), "{answer}");
-    alice.delete("/towns/berlin").await;
-    alice.until_buried("/towns/berlin").await;
+    alice.end("/towns/berlin").await;
     ground.check_empty().await;
 }
 
@@ -155,8 +152,7 @@ async fn what_is_asked_for_again_is_there_once() {
     assert_eq!(again.process("w-1").await, first, "a new token is for the same owner");
     assert_eq!(ground.agents().len(), 1);
     alice.delete("/nodes/n-1").await;
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     let buried = alice.events("destroyed").await;
     until("both are said", async || alice.events("destroyed").await.len() == 2).await;
     assert!(buried.len() <= 2, "{buried:?}");

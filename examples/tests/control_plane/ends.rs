@@ -55,8 +55,7 @@ async fn a_node_is_deleted_with_all_that_is_on_it_also_when_its_agent_was_killed
     let alice = plane.owner(&ground, "alice").await;
     let (process, _) = alice.workspace("w-1").await;
     kill(&ground.agent());
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     assert!(!process.is_alive());
     assert_eq!(alice.events("destroyed").await.len(), 2);
     ground.check_empty().await;

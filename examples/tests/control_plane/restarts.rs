@@ -39,8 +39,7 @@ async fn after_sigkill_the_next_start_adopts_everything() {
     assert_eq!(task["status"], "completed", "its agent said it until it was heard: {task}");
     assert_eq!(alice.get("/towns/berlin").await.1["status"], "settled");
     for path in ["/towns/berlin", "/nodes/n-1"] {
-        alice.delete(path).await;
-        alice.until_buried(path).await;
+        alice.end(path).await;
     }
     ground.check_empty().await;
 }
@@ -63,8 +62,7 @@ async fn a_deletion_that_sigkill_interrupts_goes_on_afterwards() {
     let alice = plane.owner(&ground, "alice").await;
     alice.until_buried(&workspace("w-1")).await;
     assert!(!process.is_alive() && !directory.exists());
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     assert_eq!(alice.events("destroyed").await.len(), 2, "each once");
     ground.check_empty().await;
 }
@@ -81,8 +79,7 @@ async fn an_orderly_end_leaves_the_machines_running_and_the_next_start_finds_the
     let plane = ground.start().await;
     let alice = plane.owner(&ground, "alice").await;
     assert_eq!(alice.process("w-1").await, before);
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     ground.check_empty().await;
 }
 
@@ -119,7 +116,6 @@ async fn a_second_one_in_the_same_place_does_not_start_and_says_why() {
     let said = String::from_utf8(elsewhere.stderr).unwrap();
     assert!(!elsewhere.status.success() && said.contains("machines run that call"), "{said}");
     assert_eq!(alice.process("w-1").await, before);
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     ground.check_empty().await;
 }

@@ -245,6 +245,13 @@ impl Owner<'_> {
         seen
     }
 
+    /// Ends a thing, and waits until it has its tombstone.
+    pub(crate) async fn end(&self, path: &str) -> Value {
+        let (status, view) = self.delete(path).await;
+        assert!(status == 200 || status == 202, "{view}");
+        self.until_buried(path).await
+    }
+
     /// A node with a workspace that runs: its process, and its directory.
     pub(crate) async fn workspace(&self, name: &str) -> (Process, PathBuf) {
         self.put("/nodes/n-1", json!({})).await;

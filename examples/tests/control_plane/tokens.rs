@@ -72,8 +72,7 @@ async fn every_path_of_owners_takes_an_owners_token_and_no_other() {
     );
     let log = ground.log();
     assert!(!log.contains(&alice.token) && !log.contains(&ground.operator()), "{log}");
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     ground.check_empty().await;
 }
 
@@ -103,10 +102,8 @@ async fn an_owner_sees_and_commands_what_is_his_own_and_nothing_else() {
     // The same names are his own, too.
     let (theirs, _) = bob.workspace("w-2").await;
     assert_eq!(alice.get("/workspaces/w-2").await.0, 404);
-    bob.delete("/nodes/n-1").await;
-    bob.until_buried("/nodes/n-1").await;
+    bob.end("/nodes/n-1").await;
     assert!(process.is_alive() && !theirs.is_alive());
-    alice.delete("/nodes/n-1").await;
-    alice.until_buried("/nodes/n-1").await;
+    alice.end("/nodes/n-1").await;
     ground.check_empty().await;
 }

@@ -22,7 +22,7 @@ impl Unanswered {
 
     /// Something stood in the way.
     pub(super) fn because(error: &Error) -> Self {
-        Self { unanswered: crate::chain(error) }
+        Self { unanswered: sexton::chain(error) }
     }
 
     /// There is nothing to look at.

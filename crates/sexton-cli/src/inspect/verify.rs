@@ -85,7 +85,7 @@ pub(super) fn verify(source: &Source) -> Result<Verified, Error> {
     scan::everything(source.store(), &mut damaged, || records += 1)?;
     let (broken, unchecked) = match audit::audit(source.store(), source.kinds(), BROKEN_MAX) {
         Ok(broken) => (broken, None),
-        Err(error) => (Vec::new(), Some(crate::chain(&error))),
+        Err(error) => (Vec::new(), Some(sexton::chain(&error))),
     };
     let broken = broken.into_iter().map(|it| Broken {
         promise: it.promise,
