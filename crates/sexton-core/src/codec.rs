@@ -25,6 +25,10 @@ use crate::limits::RECORD_BYTES_MAX;
 pub const FORMAT: u8 = 1;
 
 const HEAD_BYTES: usize = 5;
+/// The bytes that a value is first written to. Chosen: nearly all records, so that memory seldom
+/// grows, and what allocators have at hand for each thread: growing takes a lock, which the threads
+/// of a host then wait for.
+const DRAFT_BYTES: usize = 1_000;
 
 /// Why bytes could not be read, or a value not be written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -90,9 +94,14 @@ pub(crate) fn append<T: Serialize>(value: &T, to: &mut Vec<u8>) -> Result<(), Co
 /// [`CodecError::Unwritable`] if it is larger than [`RECORD_BYTES_MAX`] or refuses to be
 /// serialized.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::with_capacity(256);
+    let mut bytes = Vec::with_capacity(DRAFT_BYTES);
     append(value, &mut bytes)?;
-    Ok(bytes)
+    Ok(fitting(bytes))
+}
+
+/// The same bytes in memory that has no room for more: records are kept for long.
+fn fitting(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() == bytes.capacity() { bytes } else { bytes.as_slice().to_vec() }
 }
 
 /// Reads a value that [`encode`] wrote.
@@ -113,7 +122,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 ///
 /// As [`encode`].
 pub fn seal<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut record = Vec::with_capacity(256);
+    let mut record = Vec::with_capacity(DRAFT_BYTES);
     record.push(FORMAT);
     record.extend_from_slice(&[0; 4]);
     append(value, &mut record)?;
@@ -121,7 +130,7 @@ pub fn seal<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     if let Some(place) = record.get_mut(1..HEAD_BYTES) {
         place.copy_from_slice(&checksum.to_le_bytes());
     }
-    Ok(record)
+    Ok(fitting(record))
 }
 
 /// Reads a record that [`seal`] wrote.

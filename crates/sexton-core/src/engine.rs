@@ -10,6 +10,7 @@
 //! and the same inputs give the same turns (keeps G13).
 
 mod aside;
+mod call;
 mod draft;
 mod slot;
 mod attempt;
@@ -26,20 +27,18 @@ mod recover;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 
-use crate::actor::{Actor, Handler, Kinds, Live, Message};
+use crate::actor::{Actor, Kinds};
 use crate::batch::{Batch, Sequence};
 use crate::deadline::Due;
 use crate::destroy::{Intent, Tombstone};
-use crate::error::{Error, ErrorKind, Refusal};
+use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::key::{ActorId, MailOrder, Shard};
 use crate::limits::Limits;
 use crate::plan::DestroyPlan;
 use crate::store::{Fence, Store};
 use crate::time::Timestamp;
-use crate::turn::{Recorder, lend};
 
 use self::aside::Aside;
 use self::attempt::Buffers;
@@ -51,6 +50,7 @@ use self::wake::first_due;
 
 pub use self::aside::Unreadable;
 pub(crate) use self::attempt::guard;
+pub use self::call::{Call, Returned};
 pub(crate) use self::recover::{each, each_shard};
 pub(crate) use self::slot::living as find_slot;
 pub(crate) use self::slot::{debts as read_debts, entry as read_entry};
@@ -120,91 +120,6 @@ impl fmt::Debug for Turned {
             .field("gate", &self.gate)
             .field("events", &self.events)
             .finish_non_exhaustive()
-    }
-}
-
-/// A call with its message and its caller, without their types.
-pub struct Call {
-    name: &'static str,
-    is_news: bool,
-    run: Box<dyn AnyCall>,
-}
-
-/// What the engine does with a call: run it on the actor, then answer its caller.
-trait AnyCall: Send {
-    fn run(&mut self, live: &mut dyn Live, record: &mut Recorder) -> Result<(), Refusal>;
-    fn answer(self: Box<Self>, result: Result<(), Error>) -> Release;
-}
-
-/// How far a call is.
-enum Stage<M: Message> {
-    Asked(M),
-    Ran(M::Reply),
-    Answered(Result<M::Reply, Error>),
-    /// Between two of them.
-    Moving,
-}
-
-/// A call with its message, then with its answer: one piece of memory all the way.
-struct TypedCall<A, M: Message, R> {
-    stage: Stage<M>,
-    reply: R,
-    actor: PhantomData<fn(&A)>,
-}
-
-impl<A, M, R> AnyCall for TypedCall<A, M, R>
-where
-    A: Handler<M>,
-    M: Message,
-    R: FnOnce(Result<M::Reply, Error>) + Send + 'static,
-{
-    fn run(&mut self, live: &mut dyn Live, record: &mut Recorder) -> Result<(), Refusal> {
-        let actor = live.as_any().downcast_mut::<A>();
-        let actor =
-            actor.ok_or_else(|| Refusal::new(format!("this actor is not of kind {}", A::KIND)))?;
-        if let Stage::Asked(message) = std::mem::replace(&mut self.stage, Stage::Moving) {
-            self.stage = Stage::Ran(lend(record, |turn| actor.handle(message, turn))?);
-        }
-        Ok(())
-    }
-
-    fn answer(mut self: Box<Self>, result: Result<(), Error>) -> Release {
-        self.stage = Stage::Answered(match (result, self.stage) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Stage::Ran(value)) => Ok(value),
-            (Ok(()), _) => Err(Error::new(ErrorKind::Closed, "the call never ran")),
-        });
-        Release(self)
-    }
-}
-
-impl<A, M, R> Leave for TypedCall<A, M, R>
-where
-    M: Message,
-    R: FnOnce(Result<M::Reply, Error>) + Send,
-{
-    fn leave(self: Box<Self>) {
-        let Self { stage, reply, .. } = *self;
-        if let Stage::Answered(result) = stage {
-            reply(result);
-        }
-    }
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Call {
-    /// A call of `message` on an actor of kind `A`.
-    pub fn new<A: Handler<M>, M: Message>(
-        message: M,
-        reply: impl FnOnce(Result<M::Reply, Error>) + Send + 'static,
-    ) -> Self {
-        let call = TypedCall::<A, M, _> { stage: Stage::Asked(message), reply, actor: PhantomData };
-        Self { name: M::NAME, is_news: M::IS_NEWS, run: Box::new(call) }
     }
 }
 

@@ -44,7 +44,8 @@ pub use deadline::{BackOff, Deadlines};
 pub use destroy::{ActorRecord, Destruction, Entry, Intent, Tombstone};
 pub use effect::{Answer, Debt, EffectId, Failure, Outcome, Owed};
 pub use engine::{
-    Call, Engine, EngineFigures, Label, Part, Release, Reply, Request, Switch, Turned, Unreadable,
+    Call, Engine, EngineFigures, Label, Part, Release, Reply, Request, Returned, Switch, Turned,
+    Unreadable,
 };
 pub use error::{Error, ErrorKind, Refusal, chain};
 pub use event::{Event, What};

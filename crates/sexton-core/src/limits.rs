@@ -32,7 +32,8 @@ pub struct Limits {
     pub debts_per_actor_max: usize,
     /// The most sends, creates, effects and events of one turn, together.
     pub records_per_turn_max: usize,
-    /// The most children that a destroy asks to go at a time.
+    /// The most children that a destroy asks to go at a time. Each that is gone writes the set of those
+    /// who are not yet.
     pub children_in_flight_max: usize,
     /// The most live actors in memory; the least recently used are evicted above it.
     pub live_actors_max: usize,
@@ -49,7 +50,7 @@ impl Default for Limits {
             back_off_max: Duration::from_secs(5 * 60),
             debts_per_actor_max: 1_000,
             records_per_turn_max: 10_000,
-            children_in_flight_max: 64,
+            children_in_flight_max: 24,
             live_actors_max: 100_000,
             alarm_horizon: Duration::from_secs(60 * 60),
             tombstone_retention: None,

@@ -1,34 +1,39 @@
 //! What the index does not hold yet: the latest write to each key, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::iter::Peekable;
 use std::ops::Bound;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use sexton_core::key::Key;
 use sexton_core::{Error, Write};
 
-/// What a key costs beside its bytes: two vectors, their allocations, its share of the tree's nodes.
-/// Chosen: a little above what was measured.
-const ENTRY_BYTES: usize = 128;
+/// What a key costs beside its bytes, which are there twice: three vectors, their allocations, its
+/// shares of the tables and the trees. Chosen: a little above what was measured.
+const ENTRY_BYTES: usize = 192;
+/// Into so many tables keys fall by their hashes. Chosen: a table that grows moves all that it
+/// has while everybody waits, and of a million keys that is a thousand.
+const TABLES: u16 = 1_024;
 
 /// The latest write to each key.
 ///
-/// What is written and what is taken away lie apart: most records that were taken away were never
-/// in an index (mail that was read, rows under an earlier status), and whoever reads a range would
-/// have to walk past all of them.
+/// A key that is written again, as the record of an actor is by each of its turns, is found by its
+/// hash, and its new value takes the place of the old one: trees, whose every comparison waits for
+/// the memory, are walked only for keys that are new or were taken away. Nothing is ever walked in
+/// the order of hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    /// By what keys begin with, which is their shard: trees of some dozen keys are walked faster
-    /// than one of a million, whose every comparison waits for the memory.
-    shards: BTreeMap<u16, Shard>,
+    /// The latest writes by the hashes of their keys; empty before the first.
+    tables: Vec<HashTable<(Key, Option<Vec<u8>>)>>,
+    /// The keys that have a value, in order, by what they begin with, which is their shard.
+    ///
+    /// Those that were taken away are not among them: most of these were never in an index (mail
+    /// that was read, rows under an earlier status), and whoever reads a range would have to walk
+    /// past all of them.
+    order: BTreeMap<u16, BTreeSet<Key>>,
     bytes: usize,
-}
-
-/// The writes of one shard; no key is in both.
-#[derive(Debug, Default)]
-struct Shard {
-    written: BTreeMap<Key, Vec<u8>>,
-    taken: BTreeSet<Key>,
 }
 
 /// The latest write to a key: its value, or that it was taken away.
@@ -39,46 +44,74 @@ fn beginning(key: &[u8]) -> u16 {
     u16::from_be_bytes([key.first(), key.get(1)].map(|byte| byte.copied().unwrap_or(0)))
 }
 
+/// By fixed keys: the same on every machine.
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The table for keys of a hash, whose other bits tell them apart in there.
+fn place(hash: u64) -> usize {
+    usize::try_from((hash >> 32) % u64::from(TABLES)).unwrap_or(0)
+}
+
+/// Puts a value where the earlier one was: memory that lies far off is written to and not given
+/// back, which would have to be read first; what was written last is near.
+fn renew(earlier: &mut Vec<u8>, value: Vec<u8>) {
+    let is_fitting = (value.len()..=2 * value.len()).contains(&earlier.capacity());
+    if is_fitting {
+        earlier.clear();
+        earlier.extend_from_slice(&value);
+    } else {
+        *earlier = value;
+    }
+}
+
 impl Overlay {
     /// Takes a write; it hides every earlier one to its key.
     pub(crate) fn put(&mut self, write: Write) {
         let Write { key, value } = write;
-        let fixed = key.len() + ENTRY_BYTES;
-        let shard = self.shards.entry(beginning(&key)).or_default();
-        let is_new = match value {
-            Some(value) => {
-                self.bytes += value.len();
-                // Looked for first, so that a key that is written again is found in one tree.
-                if let Some(place) = shard.written.get_mut(&key) {
-                    self.bytes -= std::mem::replace(place, value).len();
-                    false
-                } else {
-                    let was_taken = shard.taken.remove(&key);
-                    shard.written.insert(key, value);
-                    !was_taken
+        let hashed = hash(&key);
+        if self.tables.is_empty() {
+            self.tables.resize_with(usize::from(TABLES), HashTable::new);
+        }
+        let table = &mut self.tables[place(hashed)];
+        self.bytes += value.as_ref().map_or(0, Vec::len);
+        match table.entry(hashed, |(other, _)| *other == key, |(other, _)| hash(other)) {
+            Entry::Occupied(mut entry) => {
+                let latest = &mut entry.get_mut().1;
+                self.bytes -= latest.as_ref().map_or(0, Vec::len);
+                match (latest, value) {
+                    (Some(earlier), Some(value)) => renew(earlier, value),
+                    (latest, Some(value)) => {
+                        *latest = Some(value);
+                        self.order.entry(beginning(&key)).or_default().insert(key);
+                    }
+                    (latest, None) => {
+                        *latest = None;
+                        if let Some(shard) = self.order.get_mut(&beginning(&key)) {
+                            shard.remove(&key);
+                        }
+                    }
                 }
             }
-            None => match shard.written.remove(&key) {
-                Some(earlier) => {
-                    self.bytes -= earlier.len();
-                    shard.taken.insert(key);
-                    false
+            Entry::Vacant(entry) => {
+                self.bytes += 2 * key.len() + ENTRY_BYTES;
+                if value.is_some() {
+                    self.order.entry(beginning(&key)).or_default().insert(key.clone());
                 }
-                None => shard.taken.insert(key),
-            },
-        };
-        self.bytes += if is_new { fixed } else { 0 };
+                entry.insert((key, value));
+            }
+        }
     }
 
     /// The latest write to a key, if it has one.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Latest<'_>> {
-        let shard = self.shards.get(&beginning(key))?;
-        let value = shard.written.get(key).map(Vec::as_slice);
-        (value.is_some() || shard.taken.contains(key)).then_some(value)
-    }
-
-    fn has_taken(&self, key: &[u8]) -> bool {
-        self.shards.get(&beginning(key)).is_some_and(|shard| shard.taken.contains(key))
+        let hashed = hash(key);
+        let table = self.tables.get(place(hashed))?;
+        let (_, latest) = table.find(hashed, |(other, _)| *other == key)?;
+        Some(latest.as_deref())
     }
 
     /// About how much memory it takes.
@@ -88,13 +121,9 @@ impl Overlay {
 
     /// All writes in order of keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, Latest<'_>)> {
-        self.shards.values().flat_map(|shard| {
-            let written = shard.written.iter().map(|(key, value)| (key, Some(value.as_slice())));
-            let mut writes: Vec<_> =
-                written.chain(shard.taken.iter().map(|key| (key, None))).collect();
-            writes.sort_unstable_by_key(|(key, _)| *key);
-            writes
-        })
+        let mut writes: Vec<_> = self.tables.iter().flatten().collect();
+        writes.sort_unstable_by_key(|(key, _)| key);
+        writes.into_iter().map(|(key, latest)| (key, latest.as_deref()))
     }
 
     /// The writes from `start` (with it) to `end` (without it, empty for no bound).
@@ -107,12 +136,12 @@ impl Overlay {
             return Box::new(std::iter::empty());
         }
         let last = if end.is_empty() { u16::MAX } else { beginning(end) };
-        let shards = self.shards.range(beginning(start)..=last);
+        let shards = self.order.range(beginning(start)..=last);
         let (start, end) = (Key::from(start), Key::from(end));
-        let range = shards.flat_map(move |(_, shard)| {
-            shard.written.range::<[u8], _>((Bound::Included(start.as_slice()), end_bound(&end)))
+        let range = shards.flat_map(move |(_, keys)| {
+            keys.range::<[u8], _>((Bound::Included(start.as_slice()), end_bound(&end)))
         });
-        Box::new(range.map(|(key, value)| (key.as_slice(), value.as_slice())))
+        Box::new(range.filter_map(|key| Some((key.as_slice(), self.get(key)??))))
     }
 }
 
@@ -134,7 +163,7 @@ impl<'a> Layer<'a> {
     fn pop(&mut self, key: &[u8]) -> Option<Latest<'a>> {
         match self.written.next_if(|(at, _)| *at == key) {
             Some((_, value)) => Some(Some(value)),
-            None => self.overlay.has_taken(key).then_some(None),
+            None => self.overlay.get(key).is_some_and(|latest| latest.is_none()).then_some(None),
         }
     }
 }
@@ -255,6 +284,45 @@ mod tests {
         one.put(Write { key: b"a".to_vec(), value: Some(b"12345".to_vec()) });
         one.put(Write { key: b"a".to_vec(), value: Some(b"54321".to_vec()) });
         assert_eq!(one.bytes(), bytes);
+    }
+
+    /// Seen to fail when `renew` did not take what was there away.
+    #[test]
+    fn a_value_takes_the_place_of_the_one_before_whatever_its_length() {
+        let mut one = Overlay::default();
+        for length in [0, 3, 100, 60, 2, 99, 100, 0, 250] {
+            let value = vec![length; usize::from(length)];
+            one.put(Write { key: b"a".to_vec(), value: Some(value.clone()) });
+            assert_eq!(one.get(b"a"), Some(Some(value.as_slice())));
+            let kept = one.tables.iter().flatten().map(|(_, latest)| latest.as_ref());
+            let kept: usize = kept.map(|latest| latest.map_or(0, Vec::capacity)).sum();
+            assert!(kept <= 2 * value.len(), "{kept} bytes for {length}");
+        }
+    }
+
+    /// Seen to fail when a key that was written again after it was taken away was not put in order.
+    #[test]
+    fn a_key_is_in_order_as_long_as_it_has_a_value() {
+        let mut one = Overlay::default();
+        let put = |one: &mut Overlay, key: &str, value: Option<&str>| {
+            let value = value.map(|value| value.as_bytes().to_vec());
+            one.put(Write { key: key.as_bytes().to_vec(), value });
+        };
+        let keys = |one: &Overlay| -> Vec<String> {
+            let written = one.written(b"", b"");
+            written.map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+        };
+        for key in ["c", "a", "b"] {
+            put(&mut one, key, Some("1"));
+        }
+        assert_eq!(keys(&one), ["a", "b", "c"]);
+        put(&mut one, "b", None);
+        put(&mut one, "b", None);
+        put(&mut one, "d", None);
+        assert_eq!(keys(&one), ["a", "c"]);
+        put(&mut one, "b", Some("2"));
+        put(&mut one, "d", Some("2"));
+        assert_eq!(keys(&one), ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sexton_core::{
     Actor, ActorId, ActorRecord, Call, DESTROYING, Debt, DestroyPlan, Entry, Error, ErrorKind,
-    Explanation, Handler, Intent, Kinds, Message, Release, Reply, Request, RowRecord, RowView,
-    Status, Store, codec, explain, key, plan_destroy, query,
+    Explanation, Handler, Intent, Kinds, Message, Release, Reply, Request, Returned, RowRecord,
+    RowView, Status, Store, codec, explain, key, plan_destroy, query,
 };
 use tokio::sync::oneshot;
 
@@ -115,7 +115,7 @@ impl<A: Actor> Handle<A> {
         let (reply, answer) = reply(permit);
         let request = Request::create::<A>(&init, Box::new(reply));
         drop(init);
-        Ok(self.ask(request?, answer).await?)
+        Ok(self.counted(self.ask(request?, answer).await.flatten())?)
     }
 
     /// Sends a message and waits for the reply; at most once.
@@ -148,8 +148,9 @@ impl<A: Actor> Handle<A> {
             Err(Refused::Closed) => return Err(closed().into()),
         };
         let (reply, answer) = reply(permit);
-        let request = Request::Call(Call::new::<A, M>(message, reply));
-        Ok(self.ask(request, answer).await?)
+        let request = Request::Call(Call::returning::<A, M>(message, reply));
+        let result = self.ask(request, answer).await.and_then(Returned::open);
+        Ok(self.counted(result)?)
     }
 
     /// The actor's status, also while it is being destroyed.
@@ -418,15 +419,16 @@ impl<A> Handle<A> {
         request: impl FnOnce(Reply<T>) -> Request,
     ) -> Result<T, Error> {
         let (reply, answer) = reply(self.admit_or_error(class)?);
-        self.ask(request(Box::new(reply)), answer).await
+        self.counted(self.ask(request(Box::new(reply)), answer).await.flatten())
     }
 
-    async fn ask<T>(&self, request: Request, answer: Answered<T>) -> Result<T, Error> {
+    /// Asks, and waits for whatever comes back.
+    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Error> {
         let (verdict, judged) = oneshot::channel();
         let input = Input::Ask { id: self.id.clone(), request, verdict };
         self.shared.mailbox(&self.id).push(input);
-        let result = match answer.await {
-            Ok(result) => result,
+        match answer.await {
+            Ok(answer) => Ok(answer),
             Err(_) => Err(match judged.await {
                 Ok(Verdict::Begun) => {
                     let message =
@@ -436,7 +438,11 @@ impl<A> Handle<A> {
                 Ok(Verdict::Failed(error)) => error,
                 Err(_) => closed(),
             }),
-        };
+        }
+    }
+
+    /// Counts a request that was not answered with what was asked for.
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.inspect_err(|error| self.refuse(error.kind()))
     }
 
@@ -455,20 +461,18 @@ impl<A> Handle<A> {
     }
 }
 
-/// What is told the answer, and who waits for it.
-trait Answering<T>: FnOnce(Result<T, Error>) + Send + 'static {}
+/// What is told an answer, and who waits for it.
+trait Answering<T>: FnOnce(T) + Send + 'static {}
 
-impl<T, F: FnOnce(Result<T, Error>) + Send + 'static> Answering<T> for F {}
-
-type Answered<T> = oneshot::Receiver<Result<T, Error>>;
+impl<T, F: FnOnce(T) + Send + 'static> Answering<T> for F {}
 
 /// A reply that gives its place back when it is answered or dropped.
-fn reply<T: Send + 'static>(permit: Permit) -> (impl Answering<T>, Answered<T>) {
+fn reply<T: Send + 'static>(permit: Permit) -> (impl Answering<T>, oneshot::Receiver<T>) {
     let (sender, receiver) = oneshot::channel();
-    let reply = move |result| {
+    let reply = move |answer| {
         drop(permit);
         // Whoever asked may have gone.
-        drop(sender.send(result));
+        drop(sender.send(answer));
     };
     (reply, receiver)
 }

@@ -141,9 +141,8 @@ enum Stage {
     Gone,
 }
 
-/// What the actor takes out at once.
-pub(crate) struct Taken {
-    pub(crate) inputs: VecDeque<Input>,
+/// What the actor is told beside its inputs.
+pub(crate) struct Told {
     pub(crate) durable: u64,
     pub(crate) is_failed: bool,
     pub(crate) news: u64,
@@ -310,14 +309,17 @@ impl Mailbox {
         self.content().stage == Stage::Awake
     }
 
-    /// Takes out at most `limit` inputs, and the news.
-    pub(crate) fn take(&self, limit: usize) -> Taken {
+    /// Moves at most `limit` inputs into `inputs`, which is empty, and tells the news. The memory of
+    /// both is used again and again.
+    pub(crate) fn take(&self, limit: usize, inputs: &mut VecDeque<Input>) -> Told {
         let mut content = self.content();
-        let rest = content.inputs.len().min(limit);
-        let rest = content.inputs.split_off(rest);
-        let inputs = std::mem::replace(&mut content.inputs, rest);
+        if content.inputs.len() <= limit {
+            std::mem::swap(&mut content.inputs, inputs);
+        } else {
+            inputs.extend(content.inputs.drain(..limit));
+        }
         let Content { durable, is_failed, news, .. } = *content;
-        Taken { inputs, durable, is_failed, news }
+        Told { durable, is_failed, news }
     }
 
     /// Lets the actor sleep if nothing changed since it took `news`; else it must go on.

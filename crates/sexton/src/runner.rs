@@ -14,6 +14,7 @@
 //! surrounds it with an actix actor and the machine's clock, the simulator with virtual time and a
 //! doubtful disk: what is simulated is what runs.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,8 @@ pub struct Runner {
     rests_until: Timestamp,
     evicted_at: Timestamp,
     drain: Option<oneshot::Sender<Result<(), Error>>>,
+    /// Empty between two slices: memory for the inputs of the next.
+    inputs: VecDeque<Input>,
 }
 
 impl fmt::Debug for Runner {
@@ -140,6 +143,7 @@ impl Runner {
             rests_until: Timestamp::MIN,
             evicted_at: Timestamp::MIN,
             drain: None,
+            inputs: VecDeque::new(),
         }
     }
 
@@ -158,13 +162,17 @@ impl Runner {
         if let Some(engine) = &mut self.engine {
             engine.begin(around.now());
         }
-        let taken = self.mailbox.take(slice.inputs);
-        if taken.is_failed {
+        let mut inputs = std::mem::take(&mut self.inputs);
+        let told = self.mailbox.take(slice.inputs, &mut inputs);
+        if told.is_failed {
             self.fail();
             return Next::Over;
         }
-        self.flushed(taken.durable, around);
-        let is_more = match self.slice(taken.inputs, slice, around) {
+        self.flushed(told.durable, around);
+        let result = self.slice(&mut inputs, slice, around);
+        inputs.clear();
+        self.inputs = inputs;
+        let is_more = match result {
             Ok(is_more) => is_more,
             Err(error) => {
                 tracing::error!(target: "sexton", %error, "a runner lost its store");
@@ -181,7 +189,7 @@ impl Runner {
         }
         let now = around.now();
         self.evict_idle(now);
-        if is_more || !self.mailbox.sleep(taken.news) {
+        if is_more || !self.mailbox.sleep(told.news) {
             Next::Again
         } else {
             Next::Wait(self.next_due(now))
@@ -190,11 +198,11 @@ impl Runner {
 
     fn slice(
         &mut self,
-        inputs: impl IntoIterator<Item = Input>,
+        inputs: &mut VecDeque<Input>,
         slice: Slice,
         around: &mut dyn Around,
     ) -> Result<bool, Error> {
-        for input in inputs {
+        while let Some(input) = inputs.pop_front() {
             self.take(input, around)?;
         }
         if self.drain.is_some() {

@@ -59,6 +59,8 @@ struct Tables {
     frozen: Option<Arc<Frozen>>,
     /// The frame of the next flush, with room for its head.
     pending: Vec<u8>,
+    /// The memory of the frame before it, for the one behind it.
+    spare: Vec<u8>,
     n_pending: u32,
     /// The position of the last item, and of the last that is durable.
     last: u64,
@@ -142,6 +144,7 @@ impl Shared {
             overlay: recovered.overlay,
             frozen: None,
             pending: vec![0; FRAME_HEAD_BYTES],
+            spare: vec![0; FRAME_HEAD_BYTES],
             n_pending: 0,
             last: recovered.last,
             flushed: recovered.last,
@@ -284,9 +287,9 @@ impl Shared {
         tables.n_flushes += 1;
         tables.journal_bytes += u64::try_from(group.frame.len()).unwrap_or(u64::MAX);
         tables.disk_bytes = journal.bytes();
-        if group.frame.capacity() <= KEPT_BYTES_MAX && tables.n_pending == 0 {
+        if group.frame.capacity() <= KEPT_BYTES_MAX {
             group.frame.truncate(FRAME_HEAD_BYTES);
-            tables.pending = group.frame;
+            tables.spare = group.frame;
         }
         drop(tables);
         if let Some(frozen) = group.frozen {
@@ -303,7 +306,8 @@ impl Shared {
     /// Takes what waits for a flush; with it all other writes, if it is time to.
     fn take_group(&self, generation: u64) -> Group {
         let mut tables = fault::write(&self.tables);
-        let frame = std::mem::replace(&mut tables.pending, vec![0; FRAME_HEAD_BYTES]);
+        let next = std::mem::replace(&mut tables.spare, vec![0; FRAME_HEAD_BYTES]);
+        let frame = std::mem::replace(&mut tables.pending, next);
         let items = std::mem::take(&mut tables.n_pending);
         let (last, log_end) = (tables.last, tables.log.end);
         let is_due = tables.overlay.bytes() > self.sizes.overlay_bytes
