@@ -49,7 +49,8 @@ impl<T> Returned<T> {
     ///
     /// # Errors
     ///
-    /// As the call was answered.
+    /// The engine's or the actor's answer: [`ErrorKind::NotFound`], [`ErrorKind::Destroyed`] or
+    /// [`ErrorKind::Refused`].
     pub fn open(mut self) -> Result<T, Error> {
         self.0.open()
     }
@@ -124,6 +125,9 @@ impl fmt::Debug for Call {
 
 impl Call {
     /// A call of `message` on an actor of kind `A`.
+    ///
+    /// `reply` is told once, in the engine's thread, when what the turn wrote is durable; it is
+    /// dropped untold if the engine ends before.
     pub fn new<A: Handler<M>, M: Message>(
         message: M,
         reply: impl FnOnce(Result<M::Reply, Error>) + Send + 'static,
@@ -131,7 +135,8 @@ impl Call {
         Self::returning::<A, M>(message, move |returned| reply(returned.open()))
     }
 
-    /// As [`new`](Self::new), for callers in other threads: they open the answer themselves.
+    /// As [`new`](Self::new), for callers in other threads: `reply` hands them what came back, and
+    /// they [open](Returned::open) it in their own.
     pub fn returning<A: Handler<M>, M: Message>(
         message: M,
         reply: impl FnOnce(Returned<M::Reply>) + Send + 'static,
