@@ -19,7 +19,7 @@ mod chance;
 mod cut;
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -147,6 +147,14 @@ impl Change {
                 }
             }
             Self::Remove(name) => drop(names.remove(name)),
+        }
+    }
+
+    /// The names that it is about.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Set(name, _) | Self::Remove(name) => vec![name.clone()],
+            Self::Rename(from, to) => vec![from.clone(), to.clone()],
         }
     }
 }
@@ -298,11 +306,12 @@ impl World {
         self.pending.retain(|it| it.file() != Some(file));
     }
 
-    /// Flushes the names of a directory, or fails to.
+    /// Flushes the names of a directory, or fails to. What is left to a later flush holds back
+    /// whatever came of it: a file is not renamed on the platter before it has its first name there.
     fn flush_names(&mut self, directory: &str, is_well: bool) {
         self.flushes += 1;
         self.failed_flushes += u64::from(!is_well);
-        let mut kept = Vec::new();
+        let (mut kept, mut held) = (Vec::new(), BTreeSet::new());
         for pending in std::mem::take(&mut self.pending) {
             match &pending {
                 Pending::Name { directory: of, change } if of == directory => {
@@ -312,9 +321,11 @@ impl World {
                             Platter::Some => self.chance.is(50),
                             Platter::Nothing => false,
                         };
-                    if is_kept {
+                    let names = change.names();
+                    if is_kept && !names.iter().any(|name| held.contains(name)) {
                         change.apply(&mut self.durable_names);
                     } else {
+                        held.extend(names);
                         kept.push(pending);
                     }
                 }
