@@ -14,6 +14,7 @@ pub(crate) mod whole;
 pub(crate) mod sled;
 
 use std::fmt::Debug;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -24,7 +25,7 @@ use sexton_core::{Cursor, Epoch, Error, ErrorKind};
 use crate::codec;
 use crate::disk::Disk;
 use crate::embedded::Check;
-use crate::fault::Damage;
+use crate::fault::{self, Damage};
 use crate::fences::Fences;
 use crate::overlay::{Overlay, Records};
 
@@ -238,6 +239,21 @@ fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, Error>) -> Result<T, 
         let message = format!("the index {} is damaged: its library gave up", path.display());
         Err(Error::new(ErrorKind::Corrupt, message).with_source(why.to_owned()))
     })
+}
+
+/// The error when a file of an index could not be read or written.
+fn failed_io(path: &Path, action: &str, error: io::Error) -> Error {
+    let kind = error.kind();
+    let what = if kind == io::ErrorKind::InvalidData {
+        "does not begin as one"
+    } else if matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput) {
+        // No disk fails so: a damaged page names one behind the end, or where no file has any.
+        "names pages that it lacks"
+    } else {
+        return fault::of_io(ErrorKind::Closed, action, path, error);
+    };
+    let message = format!("the index {} {what}", path.display());
+    Error::new(ErrorKind::Corrupt, message).with_source(error)
 }
 
 /// A record as an index keeps it.

@@ -1,6 +1,5 @@
 //! The index on redb: one durable transaction a checkpoint, one open read transaction in between.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
@@ -10,7 +9,7 @@ use ::redb::{
 use sexton_core::{Error, ErrorKind};
 
 use super::copy_on_write::CopyOnWrite;
-use super::{Checkpoint, Index, IndexKind, guarded, seal, unseal};
+use super::{Checkpoint, Index, IndexKind, failed_io, guarded, seal, unseal};
 use crate::disk::{Disk, Making};
 use crate::embedded::Check;
 use crate::fault::{self, Damage};
@@ -219,11 +218,7 @@ fn builder() -> Builder {
 fn failed(path: &Path, action: &str, error: impl Into<RedbError>) -> Error {
     let error = error.into();
     if let RedbError::Io(error) = error {
-        if error.kind() == io::ErrorKind::InvalidData {
-            let message = format!("the index {} does not begin as one", path.display());
-            return Error::new(ErrorKind::Corrupt, message).with_source(error);
-        }
-        return fault::of_io(ErrorKind::Closed, action, path, error);
+        return failed_io(path, action, error);
     }
     let message = format!("cannot {action} the index {}", path.display());
     Error::new(ErrorKind::Corrupt, message).with_source(error)

@@ -25,7 +25,7 @@ use ::sled::{Config, Db, Mode, Tree};
 use sexton_core::{Error, ErrorKind};
 use tempfile::TempDir;
 
-use super::{Checkpoint, Index, guarded, seal, unseal};
+use super::{Checkpoint, Index, failed_io, guarded, seal, unseal};
 use crate::disk::sync_directory;
 use crate::embedded::Check;
 use crate::fault;
@@ -258,7 +258,7 @@ impl SledIndex {
 
     fn failed(&self, action: &str, error: ::sled::Error) -> Error {
         if let ::sled::Error::Io(error) = error {
-            return fault::of_io(ErrorKind::Closed, action, &self.path, error);
+            return failed_io(&self.path, action, error);
         }
         let message = format!("cannot {action} the index {}", self.path.display());
         Error::new(ErrorKind::Corrupt, message).with_source(error)
