@@ -96,6 +96,12 @@ impl ActorId {
         &self.0
     }
 
+    /// The same id in memory of its own. Clones share a counter of references, and threads that
+    /// clone and drop them all the time wait for each other's caches.
+    pub(crate) fn apart(&self) -> Self {
+        Self(Arc::from(&*self.0))
+    }
+
     /// The shard that owns this actor, fixed by its id alone.
     ///
     /// FNV-1a with 64 bits over the id's bytes, modulo [`SHARDS`]: written down here because

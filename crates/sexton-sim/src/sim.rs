@@ -383,7 +383,8 @@ impl<'a> Sim<'a> {
         Ok(())
     }
 
-    /// Makes durable what was submitted; runners hear of it as news in their mailboxes.
+    /// Makes durable what was submitted; a few answers leave at once, and runners hear of what is
+    /// theirs to do.
     fn flush(&mut self) -> Result<bool, Trouble> {
         if !std::mem::take(&mut self.is_flush_wanted) {
             return Ok(false);
@@ -392,6 +393,7 @@ impl<'a> Sim<'a> {
         committer::flush(&*self.store, &mailboxes)?;
         self.watch.flushed();
         self.scenario.kept();
+        self.listen()?;
         Ok(true)
     }
 

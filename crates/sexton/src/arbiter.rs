@@ -34,8 +34,12 @@ pub(crate) struct Shared {
 impl Shared {
     /// The mailbox of the shard that an actor lives in.
     pub(crate) fn mailbox(&self, id: &ActorId) -> &Arc<Mailbox> {
-        let index = usize::from(id.shard().number()) % self.mailboxes.len();
-        &self.mailboxes[index]
+        &self.mailboxes[self.thread(id)]
+    }
+
+    /// The number of the thread that runs an actor.
+    pub(crate) fn thread(&self, id: &ActorId) -> usize {
+        usize::from(id.shard().number()) % self.mailboxes.len()
     }
 }
 

@@ -4,12 +4,20 @@
 //! said before it is durable. What waits is kept in the order of its gates, and what has the same
 //! gate in the order of its turns.
 //!
+//! A gate is opened by whoever flushed: a few answers leave in his thread, so that a caller who is
+//! nearly alone does not wait for the shard's thread as well. Events, and answers beyond a few,
+//! leave in the shard's.
+//!
 //! Public for those who drive engines themselves, as the simulator does.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use sexton_core::{Event, Release};
+
+/// The most turns whose answers leave in the thread that flushed. Chosen: some microseconds, which
+/// the next flush waits for.
+const FEW: usize = 8;
 
 /// What waits for a flush.
 #[derive(Default)]
@@ -52,7 +60,8 @@ impl Gate {
         if outgoing.releases.is_empty() && outgoing.events.is_empty() {
             return None;
         }
-        if outgoing.gate <= self.durable {
+        // Not before what may leave and has not yet.
+        if outgoing.gate <= self.durable && self.next().is_none() {
             return Some(outgoing);
         }
         let is_last = self.waiting.back().is_none_or(|last| last.gate <= outgoing.gate);
@@ -65,20 +74,31 @@ impl Gate {
         None
     }
 
-    /// Says that a flush covered all turns up to `order`.
-    pub fn open(&mut self, order: u64) {
+    /// Says that a flush covered all turns up to `order`, and lets answers leave if they are few.
+    /// Whether more may leave now: see [`take`](Self::take).
+    pub fn open(&mut self, order: u64) -> bool {
         self.durable = self.durable.max(order);
+        let is_few = self.waiting.get(FEW).is_none_or(|next| next.gate > self.durable);
+        while is_few && self.next().is_some_and(|first| first.events.is_empty()) {
+            let answers = self.waiting.pop_front().map(|first| first.releases);
+            answers.into_iter().flatten().for_each(Release::leave);
+        }
+        self.next().is_some()
     }
 
     /// The next that may leave.
     pub fn take(&mut self) -> Option<Outgoing> {
-        let is_open = self.waiting.front().is_some_and(|first| first.gate <= self.durable);
-        if is_open { self.waiting.pop_front() } else { None }
+        self.next()?;
+        self.waiting.pop_front()
     }
 
-    /// The order of the last turn that a flush covered.
-    pub fn durable(&self) -> u64 {
-        self.durable
+    fn next(&self) -> Option<&Outgoing> {
+        self.waiting.front().filter(|first| first.gate <= self.durable)
+    }
+
+    /// Whether all that turns up to `order` gave away has left.
+    pub fn has_passed(&self, order: u64) -> bool {
+        order <= self.durable && self.waiting.is_empty()
     }
 
     /// How many turns wait.
@@ -89,5 +109,73 @@ impl Gate {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use sexton_core::{ActorId, Timestamp, What};
+
+    use super::*;
+
+    /// The orders of the turns whose answers have left.
+    type Left = Arc<Mutex<Vec<u64>>>;
+
+    fn outgoing(gate: u64, left: &Left) -> Outgoing {
+        let left = Arc::clone(left);
+        let answer = Release::new(move || left.lock().expect("no panic").push(gate));
+        Outgoing { gate, releases: vec![answer], events: Vec::new() }
+    }
+
+    fn with_event(gate: u64, left: &Left) -> Outgoing {
+        let actor = ActorId::new("node", "n").expect("an id");
+        let what = What::Fact { name: "up".to_owned(), text: String::new() };
+        let event = Event { actor, incarnation: 1, number: 1, at: Timestamp::ZERO, what };
+        Outgoing { events: vec![event], ..outgoing(gate, left) }
+    }
+
+    fn left(left: &Left) -> Vec<u64> {
+        left.lock().expect("no panic").clone()
+    }
+
+    #[test]
+    fn a_few_answers_leave_when_it_opens_and_later_ones_wait() {
+        let (mut gate, seen) = (Gate::new(0), Left::default());
+        for order in [1, 2, 3] {
+            assert!(gate.hold(outgoing(order, &seen)).is_none());
+        }
+        assert!(!gate.open(2));
+        assert_eq!(left(&seen), [1, 2]);
+        assert!(!gate.has_passed(2) && gate.len() == 1);
+        assert!(!gate.open(3) && gate.has_passed(3));
+    }
+
+    /// Seen to fail where answers leave however many there are.
+    #[test]
+    fn many_answers_are_left_to_the_thread_of_the_shard() {
+        let (mut gate, seen) = (Gate::new(0), Left::default());
+        let many = u64::try_from(FEW).expect("few") + 1;
+        (1..=many).for_each(|order| drop(gate.hold(outgoing(order, &seen))));
+        assert!(gate.open(many));
+        assert_eq!(left(&seen), [0; 0]);
+        let taken: Vec<u64> = std::iter::from_fn(|| gate.take()).map(|it| it.gate).collect();
+        assert_eq!(taken, (1..=many).collect::<Vec<_>>());
+    }
+
+    /// Seen to fail where an event does not stop what is behind it, and where what comes later and
+    /// is durable overtakes what is there.
+    #[test]
+    fn nothing_overtakes_an_event() {
+        let (mut gate, seen) = (Gate::new(0), Left::default());
+        assert!(gate.hold(with_event(1, &seen)).is_none());
+        assert!(gate.hold(outgoing(2, &seen)).is_none());
+        assert!(gate.open(3));
+        assert_eq!(left(&seen), [0; 0]);
+        assert!(gate.hold(outgoing(3, &seen)).is_none());
+        let taken: Vec<u64> = std::iter::from_fn(|| gate.take()).map(|it| it.gate).collect();
+        assert_eq!(taken, [1, 2, 3]);
+        assert!(gate.hold(outgoing(3, &seen)).is_some());
     }
 }

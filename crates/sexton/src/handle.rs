@@ -12,7 +12,7 @@ use sexton_core::{
 use tokio::sync::oneshot;
 
 use crate::arbiter::Shared;
-use crate::mailbox::{Class, Input, Permit, Refused, Verdict, closed};
+use crate::mailbox::{Class, Input, Mailbox, Permit, Refused, Verdict, closed};
 
 /// Names an actor of a host; cheap to clone, and does not keep the host open.
 ///
@@ -20,6 +20,8 @@ use crate::mailbox::{Class, Input, Permit, Refused, Verdict, closed};
 pub struct Handle<A> {
     shared: Arc<Shared>,
     id: ActorId,
+    /// Which of the host's threads runs it.
+    thread: usize,
     by: Arc<str>,
     kind: PhantomData<fn() -> A>,
 }
@@ -78,6 +80,7 @@ impl<A> Clone for Handle<A> {
         Self {
             shared: Arc::clone(&self.shared),
             id: self.id.clone(),
+            thread: self.thread,
             by: Arc::clone(&self.by),
             kind: PhantomData,
         }
@@ -197,7 +200,8 @@ impl<A: Actor> Handle<A> {
 
 impl<A> Handle<A> {
     pub(crate) fn new(shared: Arc<Shared>, id: ActorId) -> Self {
-        Self { shared, id, by: Arc::from("caller"), kind: PhantomData }
+        let thread = shared.thread(&id);
+        Self { shared, id, thread, by: Arc::from("caller"), kind: PhantomData }
     }
 
     /// Which actor.
@@ -388,8 +392,12 @@ impl<A> Handle<A> {
         Intent { why: why.to_owned(), by: (*self.by).to_owned() }
     }
 
+    fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.shared.mailboxes[self.thread]
+    }
+
     fn admit(&self, class: Class) -> Result<Permit, Refused> {
-        self.shared.mailbox(&self.id).admit(class).inspect_err(|refused| {
+        self.mailbox().admit(class).inspect_err(|refused| {
             self.refuse(match refused {
                 Refused::Busy => ErrorKind::Busy,
                 Refused::Closed => ErrorKind::Closed,
@@ -405,7 +413,7 @@ impl<A> Handle<A> {
     fn admit_or_error(&self, class: Class) -> Result<Permit, Error> {
         self.admit(class).map_err(|refused| match refused {
             Refused::Busy => {
-                let max = self.shared.mailbox(&self.id).messages_max();
+                let max = self.mailbox().messages_max();
                 let message = format!("{max} requests wait in the shard of {}", self.id);
                 Error::new(ErrorKind::Busy, message)
             }
@@ -423,12 +431,12 @@ impl<A> Handle<A> {
     }
 
     /// Asks, and waits for whatever comes back.
-    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Error> {
+    async fn ask<T>(&self, request: Request, answer: Waiting<T>) -> Result<T, Error> {
         let (verdict, judged) = oneshot::channel();
         let input = Input::Ask { id: self.id.clone(), request, verdict };
-        self.shared.mailbox(&self.id).push(input);
+        self.mailbox().push(input);
         match answer.await {
-            Ok(answer) => Ok(answer),
+            Ok((answer, _)) => Ok(answer),
             Err(_) => Err(match judged.await {
                 Ok(Verdict::Begun) => {
                     let message =
@@ -456,8 +464,8 @@ impl<A> Handle<A> {
             let value = read(store);
             Release::new(move || reply(Ok(value)))
         });
-        self.shared.mailbox(&self.id).push(Input::Read(read));
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.mailbox().push(Input::Read(read));
+        answer.await.map_or_else(|_| Err(closed()), |(value, _)| value)
     }
 }
 
@@ -466,13 +474,17 @@ trait Answering<T>: FnOnce(T) + Send + 'static {}
 
 impl<T, F: FnOnce(T) + Send + 'static> Answering<T> for F {}
 
+/// Whoever waits for an answer. The permit comes back with it, used up, so that its memory is given
+/// back by the thread that asked for it.
+type Waiting<T> = oneshot::Receiver<(T, Permit)>;
+
 /// A reply that gives its place back when it is answered or dropped.
-fn reply<T: Send + 'static>(permit: Permit) -> (impl Answering<T>, oneshot::Receiver<T>) {
+fn reply<T: Send + 'static>(mut permit: Permit) -> (impl Answering<T>, Waiting<T>) {
     let (sender, receiver) = oneshot::channel();
     let reply = move |answer| {
-        drop(permit);
+        permit.give_back();
         // Whoever asked may have gone.
-        drop(sender.send(answer));
+        drop(sender.send((answer, permit)));
     };
     (reply, receiver)
 }

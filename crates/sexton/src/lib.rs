@@ -75,6 +75,7 @@ pub mod gate;
 mod events;
 pub mod log;
 mod perform;
+mod places;
 mod sweeps;
 mod desk;
 mod questions;

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sexton_core::key::MailOrder;
@@ -17,6 +17,9 @@ use sexton_core::{
     ActorId, Answer, EffectId, EngineFigures, Error, ErrorKind, Release, Request, Store, Switch,
 };
 use tokio::sync::oneshot;
+
+use crate::gate::Gate;
+use crate::places::{Apart, Places};
 
 /// Reads the store in the thread of its shard; what it returns leaves through the output gate.
 pub type Read = Box<dyn FnOnce(&dyn Store) -> Release + Send>;
@@ -102,11 +105,21 @@ pub enum Class {
 pub struct Permit {
     mailbox: Arc<Mailbox>,
     class: Class,
+    is_used_up: bool,
+}
+
+impl Permit {
+    /// Gives the place back already now.
+    pub fn give_back(&mut self) {
+        if !std::mem::replace(&mut self.is_used_up, true) {
+            self.mailbox.places(self.class).give_back();
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.mailbox.admitted(self.class).fetch_sub(1, Ordering::AcqRel);
+        self.give_back();
     }
 }
 
@@ -137,6 +150,8 @@ struct Content {
 enum Stage {
     #[default]
     Asleep,
+    /// Asleep, and a flush is something to wake for.
+    AwaitsFlush,
     Awake,
     Gone,
 }
@@ -157,16 +172,18 @@ pub(crate) struct Progress {
 
 /// The mailbox of one shard.
 pub struct Mailbox {
-    content: Mutex<Content>,
+    content: Apart<Mutex<Content>>,
+    /// What its turns give away. Locked by the shard's thread and by the one that flushes.
+    gate: Apart<Mutex<Gate>>,
     /// Wakes the actor.
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// The order of the last batch that the engine submitted.
-    submitted: AtomicU64,
+    submitted: Apart<AtomicU64>,
     /// The order of the last batch that a flush covered.
-    flushed: AtomicU64,
+    flushed: Apart<AtomicU64>,
     is_closed: AtomicBool,
-    calls: AtomicUsize,
-    waits: AtomicUsize,
+    calls: Places,
+    waits: Places,
     messages_max: usize,
 }
 
@@ -184,22 +201,28 @@ impl Mailbox {
     /// A mailbox with so many places for each class of requests.
     pub fn new(messages_max: usize) -> Self {
         Self {
-            content: Mutex::default(),
+            content: Apart::default(),
+            gate: Apart::default(),
             wake: OnceLock::new(),
-            submitted: AtomicU64::new(0),
-            flushed: AtomicU64::new(0),
+            submitted: Apart::default(),
+            flushed: Apart::default(),
             is_closed: AtomicBool::new(false),
-            calls: AtomicUsize::new(0),
-            waits: AtomicUsize::new(0),
+            calls: Places::new(messages_max),
+            waits: Places::new(messages_max),
             messages_max,
         }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admitted(&self, class: Class) -> &AtomicUsize {
+    /// The output gate of its turns.
+    pub(crate) fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn places(&self, class: Class) -> &Places {
         match class {
             Class::Call => &self.calls,
             Class::Wait => &self.waits,
@@ -208,13 +231,12 @@ impl Mailbox {
 
     /// Requests that were admitted and are not answered.
     pub fn waiting(&self) -> usize {
-        self.calls.load(Ordering::Acquire) + self.waits.load(Ordering::Acquire)
+        self.calls.taken() + self.waits.taken()
     }
 
     /// How full it is, in thousandths of the limit of whichever class is nearer to its own.
     pub(crate) fn permille(&self) -> usize {
-        let [calls, waits] = [&self.calls, &self.waits].map(|it| it.load(Ordering::Acquire));
-        calls.max(waits).saturating_mul(1_000) / self.messages_max
+        self.calls.taken().max(self.waits.taken()).saturating_mul(1_000) / self.messages_max
     }
 
     /// The most requests of a class at a time.
@@ -231,13 +253,10 @@ impl Mailbox {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Refused::Closed);
         }
-        let count = self.admitted(class);
-        let max = self.messages_max;
-        let place =
-            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1));
-        match place {
-            Ok(_) => Ok(Permit { mailbox: Arc::clone(self), class }),
-            Err(_) => Err(Refused::Busy),
+        if self.places(class).take() {
+            Ok(Permit { mailbox: Arc::clone(self), class, is_used_up: false })
+        } else {
+            Err(Refused::Busy)
         }
     }
 
@@ -248,25 +267,34 @@ impl Mailbox {
 
     /// Says where the engine begins: everything up to there is durable.
     pub(crate) fn begin(&self, order: u64) {
-        self.flushed.store(order, Ordering::Release);
-        self.submitted.store(order, Ordering::Release);
+        self.flushed.0.store(order, Ordering::Release);
+        self.submitted.0.store(order, Ordering::Release);
+        *self.gate() = Gate::new(order);
     }
 
     /// Says that a batch was submitted.
     pub(crate) fn submitted(&self, order: u64) {
-        self.submitted.store(order, Ordering::Release);
+        self.submitted.0.store(order, Ordering::Release);
     }
 
     /// How far batches were submitted, and how far flushes have covered them.
     pub(crate) fn progress(&self) -> Progress {
-        let submitted = self.submitted.load(Ordering::Acquire);
-        Progress { submitted, flushed: self.flushed.load(Ordering::Acquire) }
+        let submitted = self.submitted.0.load(Ordering::Acquire);
+        Progress { submitted, flushed: self.flushed.0.load(Ordering::Acquire) }
     }
 
-    /// Says that a flush covered all turns up to `order`.
+    /// Says that a flush covered all turns up to `order`, and opens the gate. The actor is woken if
+    /// anything waits for that which only he can do.
     pub(crate) fn confirm(&self, order: u64) {
-        self.flushed.store(order, Ordering::Release);
-        self.change(|content| content.durable = content.durable.max(order));
+        self.flushed.0.store(order, Ordering::Release);
+        let is_more = self.gate().open(order);
+        let mut content = self.content();
+        content.durable = content.durable.max(order);
+        let is_awaited = is_more || content.stage == Stage::AwaitsFlush;
+        drop(content);
+        if is_awaited {
+            self.nudge();
+        }
     }
 
     /// Says that the store failed: nobody knows what it holds.
@@ -286,7 +314,7 @@ impl Mailbox {
         match content.stage {
             Stage::Gone => return,
             Stage::Awake => return change(&mut content),
-            Stage::Asleep => {
+            Stage::Asleep | Stage::AwaitsFlush => {
                 change(&mut content);
                 content.stage = Stage::Awake;
             }
@@ -322,12 +350,15 @@ impl Mailbox {
         Told { durable, is_failed, news }
     }
 
-    /// Lets the actor sleep if nothing changed since it took `news`; else it must go on.
-    pub(crate) fn sleep(&self, news: u64) -> bool {
+    /// Lets the actor sleep if nothing changed since it was `told`; else it must go on. A flush is
+    /// such a change only if it is awaited.
+    pub(crate) fn sleep(&self, told: &Told, is_flush_awaited: bool) -> bool {
         let mut content = self.content();
-        let is_done = content.inputs.is_empty() && content.news == news;
-        if is_done && content.stage == Stage::Awake {
-            content.stage = Stage::Asleep;
+        let is_flushed = is_flush_awaited && content.durable != told.durable;
+        let is_done = content.inputs.is_empty() && content.news == told.news && !is_flushed;
+        // Also if he was asleep all the time, because his timer rang and nobody woke him.
+        if is_done && content.stage != Stage::Gone {
+            content.stage = if is_flush_awaited { Stage::AwaitsFlush } else { Stage::Asleep };
         }
         is_done
     }
@@ -345,5 +376,8 @@ impl Mailbox {
         let inputs = std::mem::take(&mut content.inputs);
         drop(content);
         drop(inputs);
+        // What waits is told by silence.
+        let gate = std::mem::take(&mut *self.gate());
+        drop(gate);
     }
 }

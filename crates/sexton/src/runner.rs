@@ -25,7 +25,7 @@ use sexton_core::{
 use tokio::sync::oneshot;
 
 use crate::clock::Stopwatch;
-use crate::gate::{Gate, Outgoing};
+use crate::gate::Outgoing;
 use crate::mailbox::{Input, Mailbox, Verdict, closed};
 use crate::tally::Cause;
 
@@ -109,7 +109,6 @@ pub struct Runner {
     /// `None` once the host drained it or the store failed.
     engine: Option<Engine>,
     mailbox: Arc<Mailbox>,
-    gate: Gate,
     idle_after: Duration,
     /// Whether batches were submitted that no flush was asked for.
     is_dirty: bool,
@@ -124,7 +123,7 @@ pub struct Runner {
 
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("Runner").field("mailbox", &self.mailbox).finish_non_exhaustive()
     }
 }
 
@@ -134,7 +133,6 @@ impl Runner {
     pub fn new(engine: Engine, mailbox: Arc<Mailbox>, idle_after: Duration) -> Self {
         mailbox.begin(engine.order());
         Self {
-            gate: Gate::new(engine.order()),
             engine: Some(engine),
             mailbox,
             idle_after,
@@ -189,7 +187,7 @@ impl Runner {
         }
         let now = around.now();
         self.evict_idle(now);
-        if is_more || !self.mailbox.sleep(told.news) {
+        if is_more || !self.mailbox.sleep(&told, self.awaits_flush(now)) {
             Next::Again
         } else {
             Next::Wait(self.next_due(now))
@@ -340,22 +338,34 @@ impl Runner {
     }
 
     fn hold(&mut self, outgoing: Outgoing, around: &mut dyn Around) {
-        if let Some(outgoing) = self.gate.hold(outgoing) {
+        let leaving = self.mailbox.gate().hold(outgoing);
+        if let Some(outgoing) = leaving {
             let_out(outgoing, around);
         }
     }
 
+    /// What a flush leaves to the shard's thread.
     fn flushed(&mut self, order: u64, around: &mut dyn Around) {
-        if order <= self.gate.durable() {
-            return;
-        }
         if let Some(engine) = &mut self.engine {
             engine.flushed(order);
         }
-        self.gate.open(order);
-        while let Some(outgoing) = self.gate.take() {
+        loop {
+            let next = self.mailbox.gate().take();
+            let Some(outgoing) = next else { return };
             let_out(outgoing, around);
         }
+    }
+
+    /// Whether there is something to do after the next flush that is nobody else's.
+    fn awaits_flush(&self, now: Timestamp) -> bool {
+        self.drain.is_some()
+            || self.is_gate_full()
+            || self.engine.as_ref().is_some_and(|engine| engine.needs_flush(now))
+    }
+
+    /// Whether mail and alarms have to wait for the flush.
+    fn is_gate_full(&self) -> bool {
+        self.mailbox.gate().len() >= TURNS_WAITING_MAX
     }
 
     /// Mail and alarms that are due, a bounded number. Whether there may be more.
@@ -376,9 +386,7 @@ impl Runner {
     /// Whether a mail or an alarm is due and may have its turn.
     fn is_step_due(&self, now: Timestamp) -> bool {
         let next = self.engine.as_ref().and_then(|engine| engine.next_turn(now));
-        next.is_some_and(|at| at <= now)
-            && self.gate.len() < TURNS_WAITING_MAX
-            && self.rests(now).is_none()
+        next.is_some_and(|at| at <= now) && !self.is_gate_full() && self.rests(now).is_none()
     }
 
     /// Goes on after a store that cannot be read; mail and alarms rest meanwhile.
@@ -441,8 +449,7 @@ impl Runner {
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let engine = self.engine.as_ref()?;
         let debt = engine.next_debt(now).filter(|at| *at > now);
-        let is_full = self.gate.len() >= TURNS_WAITING_MAX;
-        let step = if is_full { None } else { engine.next_turn(now) };
+        let step = if self.is_gate_full() { None } else { engine.next_turn(now) };
         let step = step.map(|at| self.rests(now).map_or(at, |until| until.max(at)));
         [step, debt].into_iter().flatten().min()
     }
@@ -450,7 +457,7 @@ impl Runner {
     /// Answers the host that closes, once everything is durable and said.
     fn end_drain(&mut self) -> bool {
         let order = self.engine.as_ref().map_or(0, Engine::order);
-        if self.drain.is_none() || self.gate.durable() < order || !self.gate.is_empty() {
+        if self.drain.is_none() || !self.mailbox.gate().has_passed(order) {
             return false;
         }
         self.engine = None;
@@ -465,7 +472,6 @@ impl Runner {
     /// The store failed: whoever waits is told by silence, see [`Verdict`].
     fn fail(&mut self) {
         self.engine = None;
-        self.gate = Gate::default();
         self.mailbox.shut();
         if let Some(reply) = self.drain.take() {
             drop(reply.send(Err(closed())));

@@ -36,9 +36,9 @@ impl LiveActors {
     /// Takes an actor out for a turn.
     pub(super) fn take(&mut self, id: &ActorId) -> Option<Box<Slot>> {
         self.forget_missing();
-        let slot = self.actors.get_mut(id)?.take();
-        self.out = Some(id.clone());
-        slot
+        let slot = self.actors.get_mut(id)?.take()?;
+        self.out = Some(slot.id.clone());
+        Some(slot)
     }
 
     /// Puts an actor in, or back; above `max` the least recently used leave.

@@ -165,7 +165,7 @@ pub(crate) fn find(store: &dyn Store, kinds: &Kinds, id: &ActorId) -> Result<Fou
             .with_source(refusal)
     })?;
     let debts = if record.debts_open > 0 { debts(store, id)? } else { BTreeMap::new() };
-    let mut slot = Slot::new(id.clone(), live, view, record);
+    let mut slot = Slot::new(id, live, view, record);
     if !debts.is_empty() {
         slot.rare_mut().debts = debts;
     }
@@ -195,11 +195,11 @@ fn load(kinds: &Kinds, id: &ActorId, state: (u16, &[u8])) -> Result<Box<dyn Live
 
 impl Slot {
     /// An actor with its record, whose state is in `live`.
-    pub(crate) fn new(id: ActorId, live: Box<dyn Live>, view: View, record: ActorRecord) -> Self {
+    pub(crate) fn new(id: &ActorId, live: Box<dyn Live>, view: View, record: ActorRecord) -> Self {
         let state_version = record.state_version;
         let (life, rare) = apart(record);
         Self {
-            id,
+            id: id.apart(),
             live,
             record: life,
             rare: (rare != NOTHING_RARE).then(|| Box::new(rare)),

@@ -86,24 +86,26 @@ impl Engine {
         call: Call,
     ) -> Result<Turned, Error> {
         let Call { name, is_news, run: mut call } = call;
-        let label = (id.clone(), Cow::Borrowed(name));
         let mut slot = match self.checkout(now, store, id)? {
             Found::Alive(slot) if !slot.is_destroying() => slot,
             Found::Alive(slot) => {
                 let (life, answer) = (slot.me(), call.answer(Err(destroyed(id))));
                 self.checkin(slot);
                 let late = is_news.then_some("it is being destroyed");
-                return self.too_late(now, label, (life, late, answer));
+                return self.too_late(now, name, (life, late, answer));
             }
             Found::Buried(tombstone) => {
                 let life = ActorRef { id: id.clone(), incarnation: tombstone.incarnation };
                 let answer = call.answer(Err(destroyed(id)));
-                return self.too_late(now, label, (life, is_news.then_some("destroyed"), answer));
+                return self.too_late(now, name, (life, is_news.then_some("destroyed"), answer));
             }
             Found::Nothing => {
+                let label = (id.clone(), Cow::Borrowed(name));
                 return Ok(self.release_only(label, call.answer(Err(not_found(id)))));
             }
         };
+        // Not the caller's, whose counter of references lies in his thread's cache.
+        let label = (slot.id.clone(), Cow::Borrowed(name));
         let mut draft = self.draft(id, now);
         let result =
             self.attempt(&mut slot, &mut draft, name, |live, record| call.run(live, record))?;
@@ -126,13 +128,14 @@ impl Engine {
     fn too_late(
         &mut self,
         now: Timestamp,
-        label: Label,
+        name: &'static str,
         late: (ActorRef, Option<&str>, Release),
     ) -> Result<Turned, Error> {
         let (life, why, release) = late;
+        let label = (life.id.clone(), Cow::Borrowed(name));
         let Some(why) = why else { return Ok(self.release_only(label, release)) };
         let mut draft = self.draft(&life.id, now);
-        draft.unheard(&life, (None, &label.1), why)?;
+        draft.unheard(&life, (None, name), why)?;
         let mut turned = self.commit(draft, label);
         turned.releases.push(release);
         Ok(turned)
@@ -264,7 +267,7 @@ impl Engine {
             Err(refusal) => return Ok(Err(Unborn::Refused(refusal.reason))),
         };
         let born = new_record(incarnation, parent.cloned(), draft.now);
-        let mut slot = Box::new(Slot::new(id.clone(), live, view, born));
+        let mut slot = Box::new(Slot::new(id, live, view, born));
         (slot.is_row_stale, slot.children, slot.used_at) = (true, Children::None, draft.now);
         // Nothing was before it.
         let after = match self.check(&slot, &record, (&[], &mut Vec::new())) {

@@ -102,11 +102,11 @@ impl Engine {
         }
     }
 
-    /// Whether anything waits for a flush before it can go on: an effect that is due, or an
+    /// Whether anything may wait for a flush before it can go on: an effect that is due, or an
     /// attempt that was marked.
     pub fn needs_flush(&self, now: Timestamp) -> bool {
-        !self.marked.is_empty()
-            || self.due_debts(now).any(|((_, order, _), _)| *order > self.durable)
+        let is_waiting = !self.marked.is_empty() || self.due_debts(now).next().is_some();
+        is_waiting && self.durable < self.order
     }
 
     /// Debts that may be tried, the oldest first; then those from before the clock was put back.

@@ -1,8 +1,34 @@
 //! The output gate: nothing leaves before the flush, and the next turn does not wait for it.
 
-use sexton::{ErrorKind, query};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sexton::{ErrorKind, Handler, Message, Refusal, Turn, query};
 
 use crate::support::{Add, Counter, Read, begin, soon, stage, until};
+
+/// Keeps its thread until it may go.
+#[derive(Serialize, Deserialize)]
+struct Stall;
+
+static IS_STALLED: AtomicBool = AtomicBool::new(false);
+static MAY_GO: AtomicBool = AtomicBool::new(false);
+
+impl Message for Stall {
+    const NAME: &'static str = "stall";
+    type Reply = ();
+}
+
+impl Handler<Stall> for Counter {
+    fn handle(&mut self, _stall: Stall, _turn: &mut Turn<Self>) -> Result<(), Refusal> {
+        IS_STALLED.store(true, Ordering::Release);
+        while !MAY_GO.load(Ordering::Acquire) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
 
 #[tokio::test]
 async fn a_reply_waits_for_its_flush_while_the_next_turn_runs_on() {
@@ -58,4 +84,26 @@ async fn after_a_failed_flush_waiting_calls_are_unconfirmed_and_later_ones_refus
     assert_eq!(soon(counter.status()).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(soon(stage.host.figures()).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(soon(stage.host.close()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// Seen to fail with a gate that only the shard's thread opens.
+#[tokio::test]
+async fn an_answer_that_is_durable_does_not_wait_for_the_thread_of_its_shard() {
+    let stage = stage(|it| it).await;
+    let counter = stage.host.actor::<Counter>("a").unwrap();
+    soon(counter.create(None)).await.unwrap();
+    // The first addition is a transition, whose event only the shard's thread publishes.
+    soon(counter.call(Add { n: 1 })).await.unwrap();
+    stage.store.hold();
+    let durable_soon = begin(&counter, Add { n: 1 });
+    // In another slice than what stalls: a flush is asked for at the end of each.
+    until(async || stage.host.figures().await.unwrap().waiting == 1).await;
+    soon(stage.host.figures()).await.unwrap();
+    let stalled = begin(&counter, Stall);
+    until(async || IS_STALLED.load(Ordering::Acquire)).await;
+    stage.store.let_go();
+    assert_eq!(soon(durable_soon).await.unwrap().unwrap(), 2);
+    assert!(!stalled.is_finished());
+    MAY_GO.store(true, Ordering::Release);
+    soon(stalled).await.unwrap().unwrap();
 }
