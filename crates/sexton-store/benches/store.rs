@@ -9,7 +9,7 @@ use sexton_core::{Batch, Fence, Sequence, Shard, Store, Timestamp, Write};
 use sexton_store::{EmbeddedStore, Options};
 use tempfile::TempDir;
 
-/// What a durable increment writes in `sexton bench`.
+/// The bytes of a value. Chosen: about what a durable increment of `sexton bench` writes.
 const VALUE_BYTES: usize = 250;
 /// Keys that are written again and again.
 const KEYS: u64 = 10_000;

@@ -135,8 +135,7 @@ impl Handler<Wake> for ShardActor {
 
 impl Drop for ShardActor {
     fn drop(&mut self) {
-        // Whoever waits for this shard must hear that it is gone, also when it panicked.
-        self.runner.mailbox().shut();
+        // The runner tells whoever waits for this shard.
         if std::thread::panicking() {
             self.shared.mailboxes.iter().for_each(|mailbox| mailbox.fail());
         }

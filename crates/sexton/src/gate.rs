@@ -6,7 +6,8 @@
 //!
 //! A gate is opened by whoever flushed: a few answers leave in his thread, so that a caller who is
 //! nearly alone does not wait for the shard's thread as well. Events, and answers beyond a few,
-//! leave in the shard's.
+//! leave in the shard's. One of the two lets out at a time, and neither has the gate locked
+//! meanwhile: whoever is told may do what he likes.
 //!
 //! Public for those who drive engines themselves, as the simulator does.
 
@@ -24,6 +25,16 @@ const FEW: usize = 8;
 pub struct Gate {
     waiting: VecDeque<Outgoing>,
     durable: u64,
+    porter: Porter,
+}
+
+/// Who has taken something out that may not have left yet: nothing later leaves meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Porter {
+    #[default]
+    Nobody,
+    Shard,
+    Flusher,
 }
 
 /// What one turn gives away.
@@ -52,7 +63,7 @@ impl fmt::Debug for Outgoing {
 impl Gate {
     /// A gate that everything up to `durable` has passed.
     pub fn new(durable: u64) -> Self {
-        Self { waiting: VecDeque::new(), durable }
+        Self { durable, ..Self::default() }
     }
 
     /// Lets something wait; gives it back if it may leave at once.
@@ -61,7 +72,8 @@ impl Gate {
             return None;
         }
         // Not before what may leave and has not yet.
-        if outgoing.gate <= self.durable && self.next().is_none() {
+        let is_free = self.porter == Porter::Nobody && self.next().is_none();
+        if outgoing.gate <= self.durable && is_free {
             return Some(outgoing);
         }
         let is_last = self.waiting.back().is_none_or(|last| last.gate <= outgoing.gate);
@@ -74,22 +86,38 @@ impl Gate {
         None
     }
 
-    /// Says that a flush covered all turns up to `order`, and lets answers leave if they are few.
-    /// Whether more may leave now: see [`take`](Self::take).
-    pub fn open(&mut self, order: u64) -> bool {
+    /// Says that a flush covered all turns up to `order`, and gives the answers that leave in the
+    /// thread that flushed, if they are few. When they have left it must [`rest`](Self::rest).
+    pub fn open(&mut self, order: u64) -> Vec<Release> {
         self.durable = self.durable.max(order);
+        let mut answers = Vec::new();
         let is_few = self.waiting.get(FEW).is_none_or(|next| next.gate > self.durable);
-        while is_few && self.next().is_some_and(|first| first.events.is_empty()) {
-            let answers = self.waiting.pop_front().map(|first| first.releases);
-            answers.into_iter().flatten().for_each(Release::leave);
+        if !is_few || self.porter != Porter::Nobody {
+            return answers;
+        }
+        while self.next().is_some_and(|first| first.events.is_empty()) {
+            answers.extend(self.waiting.pop_front().into_iter().flat_map(|first| first.releases));
+            self.porter = Porter::Flusher;
+        }
+        answers
+    }
+
+    /// Says that what the flush let out has left. Whether the shard's thread has to let out more.
+    pub fn rest(&mut self) -> bool {
+        if self.porter == Porter::Flusher {
+            self.porter = Porter::Nobody;
         }
         self.next().is_some()
     }
 
-    /// The next that may leave.
+    /// The next that may leave in the shard's thread, which asks until there is none.
     pub fn take(&mut self) -> Option<Outgoing> {
-        self.next()?;
-        self.waiting.pop_front()
+        if self.porter == Porter::Flusher {
+            return None;
+        }
+        let is_any = self.next().is_some();
+        self.porter = if is_any { Porter::Shard } else { Porter::Nobody };
+        if is_any { self.waiting.pop_front() } else { None }
     }
 
     fn next(&self) -> Option<&Outgoing> {
@@ -98,7 +126,7 @@ impl Gate {
 
     /// Whether all that turns up to `order` gave away has left.
     pub fn has_passed(&self, order: u64) -> bool {
-        order <= self.durable && self.waiting.is_empty()
+        order <= self.durable && self.waiting.is_empty() && self.porter == Porter::Nobody
     }
 
     /// How many turns wait.
@@ -140,16 +168,25 @@ mod tests {
         left.lock().expect("no panic").clone()
     }
 
+    fn open(gate: &mut Gate, order: u64) -> bool {
+        gate.open(order).into_iter().for_each(Release::leave);
+        gate.rest()
+    }
+
+    fn take_all(gate: &mut Gate) -> Vec<u64> {
+        std::iter::from_fn(|| gate.take()).map(|it| it.gate).collect()
+    }
+
     #[test]
     fn a_few_answers_leave_when_it_opens_and_later_ones_wait() {
         let (mut gate, seen) = (Gate::new(0), Left::default());
         for order in [1, 2, 3] {
             assert!(gate.hold(outgoing(order, &seen)).is_none());
         }
-        assert!(!gate.open(2));
+        assert!(!open(&mut gate, 2));
         assert_eq!(left(&seen), [1, 2]);
         assert!(!gate.has_passed(2) && gate.len() == 1);
-        assert!(!gate.open(3) && gate.has_passed(3));
+        assert!(!open(&mut gate, 3) && gate.has_passed(3));
     }
 
     /// Seen to fail where answers leave however many there are.
@@ -158,24 +195,51 @@ mod tests {
         let (mut gate, seen) = (Gate::new(0), Left::default());
         let many = u64::try_from(FEW).expect("few") + 1;
         (1..=many).for_each(|order| drop(gate.hold(outgoing(order, &seen))));
-        assert!(gate.open(many));
+        assert!(open(&mut gate, many));
         assert_eq!(left(&seen), [0; 0]);
-        let taken: Vec<u64> = std::iter::from_fn(|| gate.take()).map(|it| it.gate).collect();
-        assert_eq!(taken, (1..=many).collect::<Vec<_>>());
+        assert_eq!(take_all(&mut gate), (1..=many).collect::<Vec<_>>());
     }
 
     /// Seen to fail where an event does not stop what is behind it, and where what comes later and
     /// is durable overtakes what is there.
     #[test]
-    fn nothing_overtakes_an_event() {
+    fn nothing_overtakes_an_event_that_waits() {
         let (mut gate, seen) = (Gate::new(0), Left::default());
         assert!(gate.hold(with_event(1, &seen)).is_none());
         assert!(gate.hold(outgoing(2, &seen)).is_none());
-        assert!(gate.open(3));
+        assert!(open(&mut gate, 3));
         assert_eq!(left(&seen), [0; 0]);
         assert!(gate.hold(outgoing(3, &seen)).is_none());
-        let taken: Vec<u64> = std::iter::from_fn(|| gate.take()).map(|it| it.gate).collect();
-        assert_eq!(taken, [1, 2, 3]);
+        assert_eq!(take_all(&mut gate), [1, 2, 3]);
         assert!(gate.hold(outgoing(3, &seen)).is_some());
+    }
+
+    /// Seen to fail where `open` does not ask whether the shard's thread is letting out.
+    #[test]
+    fn nothing_overtakes_an_event_that_the_thread_of_the_shard_has_taken() {
+        let (mut gate, seen) = (Gate::new(0), Left::default());
+        assert!(gate.hold(with_event(1, &seen)).is_none());
+        assert!(gate.hold(outgoing(2, &seen)).is_none());
+        assert!(open(&mut gate, 1));
+        let taken = gate.take().expect("the event may leave");
+        assert!(open(&mut gate, 2) && left(&seen).is_empty());
+        assert!(gate.hold(outgoing(2, &seen)).is_none());
+        assert!(!gate.has_passed(2) && taken.gate == 1);
+        assert_eq!(take_all(&mut gate), [2, 2]);
+        assert!(gate.has_passed(2));
+    }
+
+    /// Seen to fail where `take` or `hold` does not ask whether the flush is letting out.
+    #[test]
+    fn nothing_overtakes_an_answer_that_the_flush_lets_out() {
+        let (mut gate, seen) = (Gate::new(0), Left::default());
+        assert!(gate.hold(outgoing(1, &seen)).is_none());
+        let leaving = gate.open(1);
+        assert!(gate.hold(with_event(1, &seen)).is_none());
+        assert!(gate.take().is_none() && !gate.has_passed(1));
+        leaving.into_iter().for_each(Release::leave);
+        assert!(gate.rest() && left(&seen) == [1]);
+        assert_eq!(take_all(&mut gate), [1]);
+        assert!(gate.has_passed(1));
     }
 }

@@ -184,7 +184,6 @@ pub struct Mailbox {
     is_closed: AtomicBool,
     calls: Places,
     waits: Places,
-    messages_max: usize,
 }
 
 impl fmt::Debug for Mailbox {
@@ -192,7 +191,6 @@ impl fmt::Debug for Mailbox {
         f.debug_struct("Mailbox")
             .field("calls", &self.calls)
             .field("waits", &self.waits)
-            .field("messages_max", &self.messages_max)
             .finish_non_exhaustive()
     }
 }
@@ -209,7 +207,6 @@ impl Mailbox {
             is_closed: AtomicBool::new(false),
             calls: Places::new(messages_max),
             waits: Places::new(messages_max),
-            messages_max,
         }
     }
 
@@ -236,12 +233,12 @@ impl Mailbox {
 
     /// How full it is, in thousandths of the limit of whichever class is nearer to its own.
     pub(crate) fn permille(&self) -> usize {
-        self.calls.taken().max(self.waits.taken()).saturating_mul(1_000) / self.messages_max
+        self.calls.taken().max(self.waits.taken()).saturating_mul(1_000) / self.messages_max()
     }
 
     /// The most requests of a class at a time.
     pub(crate) fn messages_max(&self) -> usize {
-        self.messages_max
+        self.calls.max()
     }
 
     /// Gives a place to a request from outside. Keeps G14: the limit is an error of its own.
@@ -287,7 +284,9 @@ impl Mailbox {
     /// anything waits for that which only he can do.
     pub(crate) fn confirm(&self, order: u64) {
         self.flushed.0.store(order, Ordering::Release);
-        let is_more = self.gate().open(order);
+        let answers = self.gate().open(order);
+        answers.into_iter().for_each(Release::leave);
+        let is_more = self.gate().rest();
         let mut content = self.content();
         content.durable = content.durable.max(order);
         let is_awaited = is_more || content.stage == Stage::AwaitsFlush;

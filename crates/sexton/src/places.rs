@@ -14,7 +14,7 @@ pub(crate) struct Apart<T>(pub(crate) T);
 /// So many places.
 #[derive(Debug)]
 pub(crate) struct Places {
-    max: u64,
+    max: usize,
     callers: Apart<Callers>,
     /// Places that were ever given back.
     given_back: Apart<AtomicU64>,
@@ -32,22 +32,27 @@ struct Callers {
 impl Places {
     /// None of them is taken.
     pub(crate) fn new(max: usize) -> Self {
-        let max = u64::try_from(max).unwrap_or(u64::MAX);
         Self { max, callers: Apart::default(), given_back: Apart::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     /// Takes a place if one is free.
     pub(crate) fn take(&self) -> bool {
+        let max = u64::try_from(self.max).unwrap_or(u64::MAX);
         let Callers { taken, given_back } = &self.callers.0;
         // Both only grow: what was seen given back is no more than what is. If it is more than `n`,
         // then others took places since `n` was read, and it is read again.
         let one_more = |n: u64| {
-            if n.saturating_sub(given_back.load(Ordering::Relaxed)) < self.max {
+            if n.saturating_sub(given_back.load(Ordering::Relaxed)) < max {
                 return Some(n + 1);
             }
             let now = self.given_back.0.load(Ordering::Acquire);
             given_back.store(now, Ordering::Relaxed);
-            (n.saturating_sub(now) < self.max).then_some(n + 1)
+            (n.saturating_sub(now) < max).then_some(n + 1)
         };
         taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok()
     }

@@ -445,10 +445,10 @@ impl Runner {
     }
 
     /// When something is due next that no news will announce: a debt that is due now waits for a
-    /// flush or for a performer.
+    /// flush or for a performer, unless the clock has only just come to it.
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let engine = self.engine.as_ref()?;
-        let debt = engine.next_debt(now).filter(|at| *at > now);
+        let debt = engine.next_debt(now).filter(|at| *at > now || self.is_effect_due(now));
         let step = if self.is_gate_full() { None } else { engine.next_turn(now) };
         let step = step.map(|at| self.rests(now).map_or(at, |until| until.max(at)));
         [step, debt].into_iter().flatten().min()
@@ -476,6 +476,14 @@ impl Runner {
         if let Some(reply) = self.drain.take() {
             drop(reply.send(Err(closed())));
         }
+    }
+}
+
+impl Drop for Runner {
+    /// Whoever waits for its turns must hear that there are none any more, also when one of them
+    /// panicked.
+    fn drop(&mut self) {
+        self.mailbox.shut();
     }
 }
 

@@ -126,8 +126,8 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of `message` on an actor of kind `A`.
     ///
-    /// `reply` is told once, in the engine's thread, when what the turn wrote is durable; it is
-    /// dropped untold if the engine ends before.
+    /// `reply` is told once, when what the turn wrote is durable, in the engine's thread or in the
+    /// one that flushed, which must not be held up; it is dropped untold if the engine ends before.
     pub fn new<A: Handler<M>, M: Message>(
         message: M,
         reply: impl FnOnce(Result<M::Reply, Error>) + Send + 'static,

@@ -11,6 +11,7 @@ mod gate;
 mod log;
 mod mail;
 mod questions;
+mod runner;
 mod support;
 mod sweeps;
 mod tally;
