@@ -115,10 +115,10 @@ impl RedbIndex {
             for (key, value) in writes.iter() {
                 match value {
                     Some(value) => {
-                        records.insert(key.as_slice(), seal(key, value).as_slice())?;
+                        records.insert(key, seal(key, value).as_slice())?;
                     }
                     None => {
-                        records.remove(key.as_slice())?;
+                        records.remove(key)?;
                     }
                 }
             }

@@ -160,7 +160,7 @@ impl SledIndex {
         for (key, value) in writes.iter() {
             let record = value.map(|value| seal(key, value));
             bytes += key.len() + record.as_ref().map_or(0, Vec::len);
-            chunk.push((key.as_slice(), record));
+            chunk.push((key, record));
             if chunk.len() >= TRANSACTION_WRITES || bytes >= TRANSACTION_BYTES {
                 self.transact(&chunk)?;
                 chunk.clear();
