@@ -77,7 +77,7 @@ impl Overlay {
             Entry::Occupied(mut entry) => {
                 let slot = entry.get_mut();
                 let had = slot.value.is_some();
-                pages.renew(slot, value.as_deref());
+                pages.renew(slot, &key, value.as_deref());
                 had
             }
             Entry::Vacant(entry) => {
@@ -86,13 +86,14 @@ impl Overlay {
                 false
             }
         };
-        if value.is_some() && !had {
-            order.entry(beginning(&key)).or_default().insert(key);
-        } else if value.is_none()
-            && had
-            && let Some(shard) = order.get_mut(&beginning(&key))
-        {
-            shard.remove(&key);
+        match (had, value.is_some()) {
+            (false, true) => {
+                order.entry(beginning(&key)).or_default().insert(key);
+            }
+            (true, false) => {
+                order.entry(beginning(&key)).and_modify(|shard| _ = shard.remove(&key));
+            }
+            (true, true) | (false, false) => {}
         }
     }
 

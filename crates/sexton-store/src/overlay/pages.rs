@@ -50,12 +50,11 @@ impl Pages {
     }
 
     /// Puts the latest write to a key where the earlier one was, or where there is room for it.
-    pub(super) fn renew(&mut self, slot: &mut Slot, value: Latest<'_>) {
+    pub(super) fn renew(&mut self, slot: &mut Slot, key: &[u8], value: Latest<'_>) {
         let length = value.map_or(0, <[u8]>::len);
         if length > slot.room {
-            let key = self.key(slot).to_vec();
             // A state that grows with each turn must not leave a copy of itself with each.
-            *slot = self.add(&key, value, length / 4);
+            *slot = self.add(key, value, length / 4);
             return;
         }
         let start = slot.at + slot.key;
@@ -100,7 +99,7 @@ mod tests {
         let mut pages = Pages::default();
         let mut slot = pages.add(b"key", None, 0);
         for n in 0..10_000 {
-            pages.renew(&mut slot, Some(&vec![2; n]));
+            pages.renew(&mut slot, b"key", Some(&vec![2; n]));
             assert_eq!(pages.latest(&slot), Some(vec![2; n].as_slice()));
             assert_eq!(pages.key(&slot), b"key");
         }
@@ -114,7 +113,7 @@ mod tests {
         let mut slot = pages.add(b"key", Some(b"12345"), 0);
         let bytes = pages.bytes;
         for value in [None, Some(&b"123"[..]), None, Some(b"54321"), Some(b"")] {
-            pages.renew(&mut slot, value);
+            pages.renew(&mut slot, b"key", value);
             assert_eq!(pages.latest(&slot), value);
         }
         assert_eq!(pages.bytes, bytes);
