@@ -7,9 +7,9 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use sexton::{ActorRef, Builder, EffectId, Failure, Performed, Performer};
+use sexton::{Builder, EffectId, Failure, Performed, Performer};
 use sexton_agent::wire::{Code, Doing, Order, Problem};
-use sexton_agent::workspaces::Workspaces;
+use sexton_agent::workspaces::{Call, Workspaces};
 use sexton_fleet::{Container, ContainerAnswer, ContainerEffect, ContainerHealth, Fault};
 use sexton_providers::workspace_id;
 
@@ -42,15 +42,15 @@ impl Containers {
         builder.performer::<Container>(self.clone(), AT_A_TIME)
     }
 
-    fn act(&self, life: &ActorRef, effect: &ContainerEffect) -> Result<ContainerAnswer, Problem> {
-        let id = workspace_id(life);
+    fn act(&self, of: &EffectId, effect: &ContainerEffect) -> Result<ContainerAnswer, Problem> {
+        let (id, call) = (workspace_id(&of.actor), Call::within(of.number));
         match effect {
             ContainerEffect::Start { run, .. } => {
                 let run = u32::try_from(*run).unwrap_or(u32::MAX);
-                self.all.put(&id, Order { run, command: self.command.clone() })?;
+                self.all.put(&id, call, Order { run, command: self.command.clone() })?;
                 Ok(ContainerAnswer::Started)
             }
-            ContainerEffect::Stop { .. } => match self.all.stop(&id) {
+            ContainerEffect::Stop { .. } => match self.all.stop(&id, call) {
                 Err(error) if error.code != Code::NotFound => Err(error),
                 Ok(_) | Err(_) => Ok(ContainerAnswer::Stopped),
             },
@@ -64,7 +64,7 @@ impl Containers {
                 Ok(ContainerAnswer::Pong(health))
             }
             ContainerEffect::Delete => {
-                self.all.delete(&id)?;
+                self.all.delete(&id, call)?;
                 Ok(ContainerAnswer::Deleted)
             }
         }
@@ -79,7 +79,7 @@ impl Performer<Container> for Containers {
         _failures: u32,
     ) -> Performed<ContainerAnswer> {
         let (this, of) = (self.clone(), effect.clone());
-        let acted = tokio::task::spawn_blocking(move || this.act(&id.actor, &of)).await;
+        let acted = tokio::task::spawn_blocking(move || this.act(&id, &of)).await;
         let problem = match acted {
             Ok(Ok(answer)) => return Performed::Done(answer),
             Ok(Err(problem)) => problem.to_string(),

@@ -42,8 +42,8 @@ pub fn refused(error: TokenError) -> Problem {
 }
 
 impl Gate {
-    /// Lets in whoever has a token for this life of this node, and for exactly this workspace or
-    /// for none.
+    /// Lets in whoever has a token for this life of this node, and for exactly this workspace and
+    /// an effect, or for neither.
     pub(crate) fn check(
         &self,
         request: &HttpRequest,
@@ -53,7 +53,8 @@ impl Gate {
         let claims = claims.and_then(|claims| {
             let is_here = claims.node == self.node && claims.epoch == self.epoch;
             let is_it = claims.workspace.as_deref() == workspace;
-            if is_here && is_it { Ok(claims) } else { Err(TokenError::Elsewhere) }
+            let is_one = claims.effect.is_some() == workspace.is_some();
+            if is_here && is_it && is_one { Ok(claims) } else { Err(TokenError::Elsewhere) }
         });
         claims.map_err(refused)
     }

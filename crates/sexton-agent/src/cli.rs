@@ -129,8 +129,12 @@ struct Token {
     #[arg(long, default_value_t = 1)]
     epoch: u32,
     /// For which workspace; without it, for what is of none.
-    #[arg(long)]
+    #[arg(long, requires = "effect")]
     workspace: Option<String>,
+    /// For which effect of its life. One below the last that was here (`effect` in the list) is
+    /// refused, and the same again is one more attempt.
+    #[arg(long, requires = "workspace")]
+    effect: Option<u64>,
     /// How long it is valid; at most an hour.
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     life: Duration,
@@ -198,7 +202,8 @@ impl Token {
     fn run(self) -> Done {
         let mint = Mint::new(&self.issuer, &self.kid, &read(&self.key)?)?;
         let of = (self.node.as_str(), self.epoch);
-        let token = mint.for_agent(of, self.workspace.as_deref(), self.life)?;
+        let workspace = self.workspace.as_deref().zip(self.effect);
+        let token = mint.for_agent(of, workspace, self.life)?;
         writeln!(io::stdout(), "{token}")?;
         Ok(())
     }

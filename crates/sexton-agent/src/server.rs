@@ -25,7 +25,7 @@ use crate::process::Process;
 use crate::token::Keyring;
 use crate::watch;
 use crate::wire::{Code, Health, Order, Problem, Run, View};
-use crate::workspaces::Workspaces;
+use crate::workspaces::{Call, Workspaces};
 
 /// The longest body. Chosen: twice the longest command, as JSON.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -127,7 +127,8 @@ impl ResponseError for Problem {
             Code::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::NotFound => StatusCode::NOT_FOUND,
-            Code::Conflict => StatusCode::CONFLICT,
+            Code::Conflict | Code::Superseded => StatusCode::CONFLICT,
+            Code::Gone => StatusCode::GONE,
             Code::Full => StatusCode::INSUFFICIENT_STORAGE,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -190,10 +191,10 @@ async fn list(agent: Data<Agent>, request: HttpRequest) -> Result<HttpResponse, 
     Ok(HttpResponse::Ok().json(views))
 }
 
-/// Whose token this is, first of all.
-fn named(agent: &Agent, request: &HttpRequest, id: &str) -> Result<String, Problem> {
-    agent.gate.check(request, Some(id))?;
-    Ok(id.to_owned())
+/// Whose token this is, first of all, and which call of his.
+fn named(agent: &Agent, request: &HttpRequest, id: &str) -> Result<(String, Call), Problem> {
+    let claims = agent.gate.check(request, Some(id))?;
+    Ok((id.to_owned(), Call::of(&claims)))
 }
 
 async fn put(
@@ -202,9 +203,9 @@ async fn put(
     id: web::Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let id = named(&agent, &request, &id)?;
+    let (id, call) = named(&agent, &request, &id)?;
     let order: Order = body(payload).await?;
-    let (view, is_new) = agent.work(move |all| all.put(&id, order)).await?;
+    let (view, is_new) = agent.work(move |all| all.put(&id, call, order)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     tracing::info!(target: "sexton", id = view.id, run = view.run, is_new, "a workspace runs");
     Ok(HttpResponse::build(status).json(view))
@@ -215,9 +216,9 @@ async fn delete(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = named(&agent, &request, &id)?;
+    let (id, call) = named(&agent, &request, &id)?;
     let of = id.clone();
-    let was_there = agent.work(move |all| all.delete(&of)).await?;
+    let was_there = agent.work(move |all| all.delete(&of, call)).await?;
     tracing::info!(target: "sexton", id, was_there, "a workspace is gone");
     Ok(HttpResponse::NoContent().finish())
 }
@@ -228,15 +229,15 @@ async fn change(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (id, verb) = path.into_inner();
-    let id = named(&agent, &request, &id)?;
-    let change: fn(&Workspaces, &str) -> Result<View, Problem> = match verb.as_str() {
+    let (id, call) = named(&agent, &request, &id)?;
+    let change: fn(&Workspaces, &str, Call) -> Result<View, Problem> = match verb.as_str() {
         "stop" => Workspaces::stop,
         "sleep" => Workspaces::sleep,
         "wake" => Workspaces::wake,
         "recover" => Workspaces::recover,
         other => return Err(Problem::new(Code::NotFound, format!("nothing is called {other}"))),
     };
-    let view = agent.work(move |all| change(all, &id)).await?;
+    let view = agent.work(move |all| change(all, &id, call)).await?;
     tracing::info!(target: "sexton", id = view.id, verb, "a workspace was changed");
     Ok(HttpResponse::Ok().json(view))
 }
@@ -248,9 +249,9 @@ async fn begin(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, session) = path.into_inner();
-    let id = named(&agent, &request, &id)?;
+    let (id, call) = named(&agent, &request, &id)?;
     let run: Run = body(payload).await?;
-    let view = agent.work(move |all| all.begin(&id, &session, run)).await?;
+    let view = agent.work(move |all| all.begin(&id, &session, (call, run))).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -260,8 +261,8 @@ async fn cease(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (id, session) = path.into_inner();
-    let id = named(&agent, &request, &id)?;
-    agent.work(move |all| all.cease(&id, &session)).await?;
+    let (id, call) = named(&agent, &request, &id)?;
+    agent.work(move |all| all.cease(&id, &session, call)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! { "alg": "RS256", "kid": "k1" }
 //! { "iss": "sexton", "aud": "node-management", "node": "n-1", "epoch": 1,
-//!   "workspace": "w-1.1", "iat": .., "exp": .. }
+//!   "workspace": "w-1.1", "effect": 1, "iat": .., "exp": .. }
 //! ```
 //!
 //! The control plane holds the private key, and its agents the public ones, in a file that they
@@ -55,6 +55,11 @@ pub struct Claims {
     /// The one workspace that it is for; without it, it is for none of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub workspace: Option<String>,
+    /// The number of the effect that it is for, among those of the workspace's life (of a run
+    /// inside it: of the run's). It is the same over all attempts and grows from effect to effect:
+    /// an attempt that was given up and arrives behind a later effect is known by it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub effect: Option<u64>,
     /// When it was signed, in seconds since 1970.
     pub iat: u64,
     /// Until when it is valid.
@@ -109,7 +114,8 @@ impl Mint {
         &self.kid
     }
 
-    /// A token for an agent, and for one workspace there or for none; for at most an hour.
+    /// A token for an agent, and for one workspace there and an effect, or for neither; for at
+    /// most an hour.
     ///
     /// # Errors
     ///
@@ -117,11 +123,13 @@ impl Mint {
     pub fn for_agent(
         &self,
         of: (&str, u32),
-        workspace: Option<&str>,
+        workspace: Option<(&str, u64)>,
         life: Duration,
     ) -> Result<String, KeyError> {
         let life = life.as_secs().min(LIFE_S_MAX);
-        self.sign(&self.claims(NODE_MANAGEMENT, of, workspace, life))
+        let claims = self.claims(NODE_MANAGEMENT, of, life);
+        let (workspace, effect) = workspace.map(|(id, effect)| (id.to_owned(), effect)).unzip();
+        self.sign(&Claims { workspace, effect, ..claims })
     }
 
     /// The token by which the agent of a node's life calls back.
@@ -130,17 +138,18 @@ impl Mint {
     ///
     /// [`KeyError::Key`] if the key cannot sign.
     pub fn for_callbacks(&self, of: (&str, u32)) -> Result<String, KeyError> {
-        self.sign(&self.claims(CALLBACKS, of, None, CALLBACK_LIFE_S_MAX))
+        self.sign(&self.claims(CALLBACKS, of, CALLBACK_LIFE_S_MAX))
     }
 
-    fn claims(&self, aud: &str, of: (&str, u32), workspace: Option<&str>, life_s: u64) -> Claims {
+    fn claims(&self, aud: &str, of: (&str, u32), life_s: u64) -> Claims {
         let iat = clock::now_s();
         Claims {
             iss: self.issuer.clone(),
             aud: aud.to_owned(),
             node: of.0.to_owned(),
             epoch: of.1,
-            workspace: workspace.map(str::to_owned),
+            workspace: None,
+            effect: None,
             iat,
             exp: iat + life_s,
         }

@@ -41,6 +41,10 @@ pub struct View {
     pub id: String,
     /// Which making it is.
     pub run: u32,
+    /// The last effect of its life that changed it; see [`Claims::effect`].
+    ///
+    /// [`Claims::effect`]: crate::token::Claims::effect
+    pub effect: u64,
     /// What it is doing.
     pub doing: Doing,
     /// Its first process, while that runs.
@@ -145,6 +149,11 @@ pub enum Code {
     NotFound,
     /// It contradicts what is there. Nothing took effect.
     Conflict,
+    /// It was deleted, and nothing is made by that id again. Nothing took effect.
+    Gone,
+    /// A later effect of the same life was here already: this call was given up long ago, and
+    /// nobody waits for its answer. Nothing took effect.
+    Superseded,
     /// There are as many workspaces as may be. Nothing took effect.
     Full,
     /// It took too long, or the system refused. It may have taken effect; ask again.

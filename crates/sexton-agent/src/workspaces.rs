@@ -5,12 +5,20 @@
 //! <root>/agent.json                who that is, and where it listens
 //! <root>/records/<id>.json         what was asked for, and its first process with start time
 //! <root>/workspaces/<id>/          its files
+//! <root>/tombstones/<id>.json      that it was deleted, and when
 //! ```
 //!
 //! A record is written before anything is made and removed after everything is gone, so a crash
 //! anywhere leaves something that the list shows and that a repeated call ends or completes.
+//!
+//! Whoever calls gives an attempt up when nobody answers, and makes another one. The first may lie
+//! in a socket, and be read after all that came behind it. So calls have the number of their
+//! effect: what a later one left is not changed by an earlier one (a fencing token, as Kleppmann
+//! has it: <https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html>). And an id
+//! that was deleted has a tombstone for as long as any token from before it can be valid.
 
 mod runs;
+mod tombstones;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -25,13 +33,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::files;
 use crate::process::{self, MARK, Process, SESSION_MARK};
+use crate::token::{Claims, SKEW_S};
 use crate::wire::{COMMAND_BYTES_MAX, Code, Doing, Order, Problem, View, WORDS_MAX, is_id};
 
 pub use self::runs::Over;
 
 use self::runs::Watched;
+use self::tombstones::Tombstones;
 
 /// What a workspace sees of the agent's environment: where programs are, and nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -48,23 +59,60 @@ enum Wanted {
     Stopped,
 }
 
+/// Which call it is: of which effect, and until when it may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The number of its effect; see [`Claims::effect`].
+    pub effect: u64,
+    /// When its token is over, in seconds since 1970. Also what waited for its turn begins no
+    /// later: so a tombstone need not be kept for longer.
+    pub until_s: u64,
+}
+
+impl Call {
+    /// A call within one process, for a performer that has its own workspaces: without a token,
+    /// and so without an end.
+    pub fn within(effect: u64) -> Self {
+        Self { effect, until_s: u64::MAX }
+    }
+
+    /// The call that a token is for.
+    pub(crate) fn of(claims: &Claims) -> Self {
+        let until_s = claims.exp.saturating_add(SKEW_S);
+        Self { effect: claims.effect.unwrap_or(0), until_s }
+    }
+}
+
 /// The file of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     order: Order,
     wanted: Wanted,
+    /// The last effect of its life that changed it. Records of before have none.
+    #[serde(default)]
+    effect: u64,
     /// Its first process, from the moment at which it is known.
     process: Option<Process>,
     sessions: BTreeMap<String, Option<Process>>,
     /// The runs of whose end somebody shall be told and was not.
     #[serde(default)]
     watched: BTreeMap<String, Watched>,
+    /// The runs that were ended by a call, and when, in seconds since 1970: they do not begin.
+    #[serde(default)]
+    ceased: BTreeMap<String, u64>,
 }
 
 impl Record {
-    fn new(order: Order, wanted: Wanted) -> Self {
-        let (sessions, watched) = (BTreeMap::new(), BTreeMap::new());
-        Self { order, wanted, process: None, sessions, watched }
+    fn new(order: Order, effect: u64) -> Self {
+        Self {
+            order,
+            wanted: Wanted::Running,
+            effect,
+            process: None,
+            sessions: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            ceased: BTreeMap::new(),
+        }
     }
 }
 
@@ -74,6 +122,7 @@ pub struct Workspaces {
     directory: PathBuf,
     /// Apart from the files: a workspace may be called `a.json`.
     records: PathBuf,
+    tombstones: Tombstones,
     count_max: usize,
     /// A program and its first words that begins a session of its own and becomes the rest.
     enter: Vec<OsString>,
@@ -87,6 +136,17 @@ fn unavailable(what: &str, error: &io::Error) -> Problem {
 
 fn missing(id: &str) -> Problem {
     Problem::new(Code::NotFound, format!("there is no workspace {id}"))
+}
+
+/// What a later effect left is not changed by an earlier one.
+fn fence(id: &str, record: &Record, call: Call) -> Result<(), Problem> {
+    if record.effect <= call.effect {
+        return Ok(());
+    }
+    let (last, this) = (record.effect, call.effect);
+    let why =
+        format!("effect {last} of workspace {id} was here already, and this is effect {this}");
+    Err(Problem::new(Code::Superseded, why))
 }
 
 fn check(order: &[String]) -> Result<(), Problem> {
@@ -132,7 +192,9 @@ impl Workspaces {
         fs::create_dir_all(&records)?;
         // The mark of what runs in it is its path: one path, whatever led there.
         let directory = directory.canonicalize()?;
-        Ok(Self { directory, records, count_max, enter: Vec::new(), changing: Mutex::new(()) })
+        let tombstones = Tombstones::open(root)?;
+        let (enter, changing) = (Vec::new(), Mutex::new(()));
+        Ok(Self { directory, records, tombstones, count_max, enter, changing })
     }
 
     /// The same, with a program and its first words through which every process of theirs is
@@ -143,8 +205,18 @@ impl Workspaces {
         Self { enter, ..self }
     }
 
-    fn change(&self) -> MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else changes anything; by then a call may be over.
+    fn change(&self, call: Call) -> Result<MutexGuard<'_, ()>, Problem> {
+        let change = self.lock();
+        if call.until_s < clock::now_s() {
+            let why = "the token's time was over when it was this call's turn";
+            return Err(Problem::new(Code::Unauthorized, why));
+        }
+        Ok(change)
     }
 
     fn files(&self, id: &str) -> Result<PathBuf, Problem> {
@@ -162,9 +234,12 @@ impl Workspaces {
         files::read_json(&self.record(id)).map_err(|error| unavailable("read a record", &error))
     }
 
-    fn expect(&self, id: &str) -> Result<Record, Problem> {
+    /// The record of what is there and was changed by no later effect than this.
+    fn expect(&self, id: &str, call: Call) -> Result<Record, Problem> {
         self.files(id)?;
-        self.load(id)?.ok_or_else(|| missing(id))
+        let record = self.load(id)?.ok_or_else(|| missing(id))?;
+        fence(id, &record, call)?;
+        Ok(record)
     }
 
     fn store(&self, id: &str, record: &Record) -> Result<(), Problem> {
@@ -204,7 +279,8 @@ impl Workspaces {
         let sessions = sessions.map(|(session, _)| session.clone()).collect();
         let directory = self.directory.join(id).display().to_string();
         let pid = alive.map(|it| it.pid);
-        View { id: id.to_owned(), run: record.order.run, doing, pid, directory, sessions }
+        let (id, run, effect) = (id.to_owned(), record.order.run, record.effect);
+        View { id, run, effect, doing, pid, directory, sessions }
     }
 
     /// Every workspace, in order of ids.
@@ -226,18 +302,24 @@ impl Workspaces {
     ///
     /// # Errors
     ///
-    /// [`Code::Invalid`], [`Code::Conflict`] if a later making is there already, [`Code::Full`],
-    /// [`Code::Unavailable`].
+    /// [`Code::Invalid`], [`Code::Gone`] if it was deleted, [`Code::Superseded`] if a later effect
+    /// was here already, [`Code::Conflict`] if a later making is there, [`Code::Full`],
+    /// [`Code::Unauthorized`] if it came too late, [`Code::Unavailable`].
     ///
     /// # Durability
     ///
     /// Asked again with the same number it finds what the first call left, also after a crash of
     /// the agent: a process that runs is never started twice.
-    pub fn put(&self, id: &str, order: Order) -> Result<(View, bool), Problem> {
+    pub fn put(&self, id: &str, call: Call, order: Order) -> Result<(View, bool), Problem> {
         let files = self.files(id)?;
         check(&order.command)?;
-        let _change = self.change();
-        let mut record = match self.load(id)? {
+        let _change = self.change(call)?;
+        self.tombstones.refuse(id)?;
+        let record = self.load(id)?;
+        if let Some(record) = &record {
+            fence(id, record, call)?;
+        }
+        let mut record = match record {
             Some(record) if record.order.run > order.run => {
                 let why = format!("workspace {id} is at run {} already", record.order.run);
                 return Err(Problem::new(Code::Conflict, why));
@@ -246,13 +328,14 @@ impl Workspaces {
                 let is_same = record.order.run == order.run && record.wanted != Wanted::Stopped;
                 let view = self.view(id, &record);
                 if is_same && view.pid.is_some() {
-                    return Ok((view, false));
+                    self.store(id, &Record { effect: call.effect, ..record })?;
+                    return Ok((View { effect: call.effect, ..view }, false));
                 }
-                Record { order, wanted: Wanted::Running, ..record }
+                Record { order, wanted: Wanted::Running, effect: call.effect, ..record }
             }
             None => {
                 self.check_room()?;
-                Record::new(order, Wanted::Running)
+                Record::new(order, call.effect)
             }
         };
         self.end_all(id, &mut record)?;
@@ -320,24 +403,26 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Ends everything of a workspace: processes, files, record. No such thing is done; whether
-    /// there was one is said.
+    /// Ends everything of a workspace for good: processes, files, record. No such thing is done;
+    /// whether there was one is said. A deletion is the last effect of a life, whatever was before
+    /// it: none supersedes it.
     ///
     /// # Errors
     ///
-    /// [`Code::Invalid`], [`Code::Unavailable`].
+    /// [`Code::Invalid`], [`Code::Unauthorized`] if it came too late, [`Code::Unavailable`].
     ///
     /// # Durability
     ///
-    /// The record goes last: a crash before that leaves a workspace that is still listed.
-    pub fn delete(&self, id: &str) -> Result<bool, Problem> {
+    /// The tombstone comes first, and the record goes last: a crash in between leaves a workspace
+    /// that is still listed, and that no other call makes again.
+    pub fn delete(&self, id: &str, call: Call) -> Result<bool, Problem> {
         let files = self.files(id)?;
-        let _change = self.change();
+        let _change = self.change(call)?;
         let record = self.load(id)?;
         let was_there = record.is_some() || files.exists();
+        self.tombstones.put(id)?;
         let order = Order { run: 0, command: Vec::new() };
-        let none = Record::new(order, Wanted::Stopped);
-        self.end_all(id, &mut record.unwrap_or(none))?;
+        self.end_all(id, &mut record.unwrap_or_else(|| Record::new(order, call.effect)))?;
         files::remove(&files).map_err(|error| unavailable("remove the files", &error))?;
         files::remove(&self.record(id)).map_err(|error| unavailable("remove a record", &error))?;
         Ok(was_there)
@@ -347,12 +432,13 @@ impl Workspaces {
     ///
     /// # Errors
     ///
-    /// [`Code::NotFound`], [`Code::Unavailable`].
-    pub fn stop(&self, id: &str) -> Result<View, Problem> {
-        let _change = self.change();
-        let mut record = self.expect(id)?;
+    /// [`Code::NotFound`], [`Code::Superseded`] if a later effect was here already,
+    /// [`Code::Unauthorized`] if it came too late, [`Code::Unavailable`].
+    pub fn stop(&self, id: &str, call: Call) -> Result<View, Problem> {
+        let _change = self.change(call)?;
+        let mut record = self.expect(id, call)?;
         self.end_all(id, &mut record)?;
-        record.wanted = Wanted::Stopped;
+        (record.wanted, record.effect) = (Wanted::Stopped, call.effect);
         self.store(id, &record)?;
         Ok(self.view(id, &record))
     }
@@ -361,9 +447,9 @@ impl Workspaces {
     ///
     /// # Errors
     ///
-    /// [`Code::NotFound`], [`Code::Conflict`] if it does not run, [`Code::Unavailable`].
-    pub fn sleep(&self, id: &str) -> Result<View, Problem> {
-        self.signal(id, Signal::STOP, Wanted::Asleep)
+    /// [`Code::Conflict`] if it does not run; otherwise as [`stop`](Self::stop).
+    pub fn sleep(&self, id: &str, call: Call) -> Result<View, Problem> {
+        self.signal((id, call), Signal::STOP, Wanted::Asleep)
     }
 
     /// Lets every process of a workspace go on.
@@ -371,17 +457,18 @@ impl Workspaces {
     /// # Errors
     ///
     /// As [`sleep`](Self::sleep).
-    pub fn wake(&self, id: &str) -> Result<View, Problem> {
-        self.signal(id, Signal::CONT, Wanted::Running)
+    pub fn wake(&self, id: &str, call: Call) -> Result<View, Problem> {
+        self.signal((id, call), Signal::CONT, Wanted::Running)
     }
 
-    fn signal(&self, id: &str, signal: Signal, wanted: Wanted) -> Result<View, Problem> {
-        let _change = self.change();
-        let mut record = self.expect(id)?;
+    fn signal(&self, of: (&str, Call), signal: Signal, wanted: Wanted) -> Result<View, Problem> {
+        let (id, call) = of;
+        let _change = self.change(call)?;
+        let mut record = self.expect(id, call)?;
         if self.view(id, &record).pid.is_none() {
             return Err(Problem::new(Code::Conflict, format!("workspace {id} does not run")));
         }
-        record.wanted = wanted;
+        (record.wanted, record.effect) = (wanted, call.effect);
         self.store(id, &record)?;
         let all = || -> io::Result<()> {
             for process in self.members(id, record.process.as_ref())? {
@@ -393,16 +480,21 @@ impl Workspaces {
         Ok(self.view(id, &record))
     }
 
-    /// Ends what runs in a workspace and starts it again, on the same files.
+    /// Ends what runs in a workspace and starts it again, on the same files; once for an effect,
+    /// however often it is attempted.
     ///
     /// # Errors
     ///
-    /// [`Code::NotFound`], [`Code::Unavailable`].
-    pub fn recover(&self, id: &str) -> Result<View, Problem> {
-        let _change = self.change();
-        let mut record = self.expect(id)?;
+    /// As [`stop`](Self::stop).
+    pub fn recover(&self, id: &str, call: Call) -> Result<View, Problem> {
+        let _change = self.change(call)?;
+        let mut record = self.expect(id, call)?;
+        let view = self.view(id, &record);
+        if record.effect == call.effect && view.doing == Doing::Running {
+            return Ok(view);
+        }
         self.end_all(id, &mut record)?;
-        record.wanted = Wanted::Running;
+        (record.wanted, record.effect) = (Wanted::Running, call.effect);
         self.store(id, &record)?;
         self.start(id, &mut record)?;
         Ok(self.view(id, &record))

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sexton::ActorRef;
 use sexton_agent::callbacks::escaped;
@@ -78,13 +77,19 @@ pub struct Agents {
     platform: Arc<Platform>,
 }
 
-/// One agent, and the one thing there that a call is about.
-struct To<'a> {
-    machine: &'a Machine,
-    node: &'a ActorRef,
-    workspace: &'a str,
-    /// What follows the workspace in the path.
-    rest: &'a str,
+/// One agent, the workspace there that a call is about, and the effect that it is an attempt of.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// The life of its node.
+    pub node: &'a ActorRef,
+    /// The id of the workspace there; see [`workspace_id`].
+    pub workspace: &'a str,
+    /// The number of the effect, among those of the life that owes it. An agent refuses what is
+    /// below one that was there, so an attempt that was given up changes nothing when it arrives
+    /// at last.
+    pub effect: u64,
 }
 
 /// Where an agent has its workspaces.
@@ -119,10 +124,16 @@ impl Agents {
         Ok(Self { client: client().proxy(proxy).build()?, platform })
     }
 
-    fn request(&self, method: Method, to: &To<'_>) -> Result<RequestBuilder, AgentError> {
+    /// `rest` is what follows the workspace in the path.
+    fn request(
+        &self,
+        method: Method,
+        to: Target<'_>,
+        rest: &str,
+    ) -> Result<RequestBuilder, AgentError> {
         let of = (to.node.id.name(), to.node.incarnation);
-        let token = self.platform.for_agent(of, Some(to.workspace))?;
-        let url = format!("{}/{}{}", workspaces(to.machine), escaped_id(to.workspace), to.rest);
+        let token = self.platform.for_agent(of, Some((to.workspace, to.effect)))?;
+        let url = format!("{}/{}{rest}", workspaces(to.machine), escaped_id(to.workspace));
         Ok(self.client.request(method, url).bearer_auth(token))
     }
 
@@ -159,33 +170,17 @@ impl Agents {
     /// # Errors
     ///
     /// [`AgentError`]; asked again with the same order it is made once.
-    pub async fn put(
-        &self,
-        machine: &Machine,
-        of: (&ActorRef, &str),
-        order: &Order,
-    ) -> Result<View, AgentError> {
-        let to = To { machine, node: of.0, workspace: of.1, rest: "" };
-        self.with_body(Method::PUT, &to, order).await
+    pub async fn put(&self, to: Target<'_>, order: &Order) -> Result<View, AgentError> {
+        self.send(self.request(Method::PUT, to, "")?.json(order)).await
     }
 
-    async fn with_body<B: Serialize + Sync>(
-        &self,
-        method: Method,
-        to: &To<'_>,
-        body: &B,
-    ) -> Result<View, AgentError> {
-        self.send(self.request(method, to)?.json(body)).await
-    }
-
-    /// Ends a workspace with all that is in it. No such thing is done.
+    /// Ends a workspace with all that is in it, for good. No such thing is done.
     ///
     /// # Errors
     ///
     /// [`AgentError`]; can be repeated.
-    pub async fn delete(&self, machine: &Machine, of: (&ActorRef, &str)) -> Result<(), AgentError> {
-        let to = To { machine, node: of.0, workspace: of.1, rest: "" };
-        self.send(self.request(Method::DELETE, &to)?).await
+    pub async fn delete(&self, to: Target<'_>) -> Result<(), AgentError> {
+        self.send(self.request(Method::DELETE, to, "")?).await
     }
 
     /// Stops, wakes, ... what is there.
@@ -193,15 +188,8 @@ impl Agents {
     /// # Errors
     ///
     /// [`AgentError`]; can be repeated.
-    pub async fn change(
-        &self,
-        machine: &Machine,
-        of: (&ActorRef, &str),
-        verb: &str,
-    ) -> Result<View, AgentError> {
-        let rest = format!("/{verb}");
-        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
-        self.send(self.request(Method::POST, &to)?).await
+    pub async fn change(&self, to: Target<'_>, verb: &str) -> Result<View, AgentError> {
+        self.send(self.request(Method::POST, to, &format!("/{verb}"))?).await
     }
 
     /// Begins a run inside a workspace, once.
@@ -211,28 +199,22 @@ impl Agents {
     /// [`AgentError`]; can be repeated.
     pub async fn begin(
         &self,
-        machine: &Machine,
-        of: (&ActorRef, &str, &str),
+        to: Target<'_>,
+        session: &str,
         run: &Run,
     ) -> Result<View, AgentError> {
-        let rest = format!("/sessions/{}", escaped_id(of.2));
-        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
-        self.with_body(Method::PUT, &to, run).await
+        let rest = format!("/sessions/{}", escaped_id(session));
+        self.send(self.request(Method::PUT, to, &rest)?.json(run)).await
     }
 
-    /// Ends a run inside a workspace. No such thing is done.
+    /// Ends a run inside a workspace for good. No such thing is done.
     ///
     /// # Errors
     ///
     /// [`AgentError`]; can be repeated.
-    pub async fn cease(
-        &self,
-        machine: &Machine,
-        of: (&ActorRef, &str, &str),
-    ) -> Result<(), AgentError> {
-        let rest = format!("/sessions/{}", escaped_id(of.2));
-        let to = To { machine, node: of.0, workspace: of.1, rest: &rest };
-        self.send(self.request(Method::DELETE, &to)?).await
+    pub async fn cease(&self, to: Target<'_>, session: &str) -> Result<(), AgentError> {
+        let rest = format!("/sessions/{}", escaped_id(session));
+        self.send(self.request(Method::DELETE, to, &rest)?).await
     }
 }
 

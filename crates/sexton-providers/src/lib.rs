@@ -18,7 +18,7 @@ mod receiver;
 mod local;
 pub mod hetzner;
 
-pub use agents::{AgentError, Agents, workspace_id};
+pub use agents::{AgentError, Agents, Target, workspace_id};
 pub use hetzner::Hetzner;
 pub use local::{Local, LocalProcesses};
 pub use performers::{Commands, Performers};

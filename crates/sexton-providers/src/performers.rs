@@ -15,7 +15,7 @@ use sexton_fleet::{
     ReaperAnswer, ReaperEffect, Session, SessionAnswer, SessionEffect, Workspace,
 };
 
-use crate::agents::{AgentError, Agents, workspace_id};
+use crate::agents::{AgentError, Agents, Target, workspace_id};
 use crate::provider::{Order, Provider, ProviderError};
 
 /// The most effects of one kind that are performed at a time. Chosen: no provider minds ten.
@@ -71,7 +71,11 @@ fn of_provider(error: &ProviderError) -> Failure {
 fn fault_of(code: wire::Code) -> Fault {
     match code {
         wire::Code::Unauthorized | wire::Code::Forbidden => Fault::Auth,
-        wire::Code::Invalid | wire::Code::TooLarge | wire::Code::Conflict => Fault::Invalid,
+        wire::Code::Invalid
+        | wire::Code::TooLarge
+        | wire::Code::Conflict
+        | wire::Code::Gone
+        | wire::Code::Superseded => Fault::Invalid,
         wire::Code::NotFound => Fault::NotFound,
         wire::Code::Full => Fault::Capacity,
         wire::Code::Unavailable => Fault::Unknown,
@@ -261,18 +265,18 @@ impl<P: Provider> Performer<Workspace> for Performers<P> {
             Err(failure) => return Performed::Transient(failure),
         };
         let (agents, workspace) = (&self.shared.agents, workspace_id(&id.actor));
-        let of = (node, workspace.as_str());
+        let to = Target { machine: &machine, node, workspace: &workspace, effect: id.number };
         let ended = match &effect {
             AgentEffect::Create { run, .. } => {
                 let command = self.shared.commands.workspace.clone();
                 let order = wire::Order { run: *run, command };
-                agents.put(&machine, of, &order).await.map(drop)
+                agents.put(to, &order).await.map(drop)
             }
-            AgentEffect::Delete { .. } => agents.delete(&machine, of).await,
+            AgentEffect::Delete { .. } => agents.delete(to).await,
             AgentEffect::Stop { .. }
             | AgentEffect::Sleep { .. }
             | AgentEffect::Wake { .. }
-            | AgentEffect::Recover { .. } => agents.change(&machine, of, verb).await.map(drop),
+            | AgentEffect::Recover { .. } => agents.change(to, verb).await.map(drop),
         };
         if is_for_use || verb == "sleep" {
             Self::used(answer, ended)
@@ -306,7 +310,7 @@ impl<P: Provider> Performer<Session> for Performers<P> {
             Err(failure) => return Performed::Transient(failure),
         };
         let (workspace, session) = (workspace_id(workspace), workspace_id(&id.actor));
-        let of = (node, workspace.as_str(), session.as_str());
+        let to = Target { machine: &machine, node, workspace: &workspace, effect: id.number };
         let agents = &self.shared.agents;
         match effect {
             SessionEffect::Start { .. } => {
@@ -315,11 +319,11 @@ impl<P: Provider> Performer<Session> for Performers<P> {
                     wire::About { name: life.id.name().to_owned(), epoch: life.incarnation };
                 let command = self.shared.commands.session.clone();
                 let run = wire::Run { command, about: Some(about) };
-                let ended = agents.begin(&machine, of, &run).await.map(drop);
+                let ended = agents.begin(to, &session, &run).await.map(drop);
                 Self::used(answer, ended)
             }
             SessionEffect::Stop { .. } => {
-                let ended = agents.cease(&machine, of).await;
+                let ended = agents.cease(to, &session).await;
                 self.given_back(node, (answer, ended))
             }
         }

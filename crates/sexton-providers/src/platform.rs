@@ -137,7 +137,7 @@ impl Platform {
         Arc::clone(&self.keyring)
     }
 
-    /// A token for one call of an agent.
+    /// A token for one call of an agent; see [`Mint::for_agent`].
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Platform {
     pub fn for_agent(
         &self,
         of: (&str, u32),
-        workspace: Option<&str>,
+        workspace: Option<(&str, u64)>,
     ) -> Result<String, PlatformError> {
         let mint = self.mint.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(mint.for_agent(of, workspace, CALL)?)

@@ -9,10 +9,11 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::process::{self, Process, SESSION_MARK};
 use crate::wire::{About, Code, Doing, Problem, Run, RunEnd, View};
 
-use super::{Workspaces, check, unavailable};
+use super::{Call, Workspaces, check, missing, tombstones, unavailable};
 
 /// The most runs inside one workspace that are remembered. Chosen: there is one at a time.
 const SESSIONS_MAX: usize = 64;
@@ -39,17 +40,25 @@ pub struct Over {
 }
 
 impl Workspaces {
-    /// Begins a run inside a workspace, or finds the one that was begun, also if it has ended.
+    /// Begins a run inside a workspace, or finds the one that was begun, also if it has ended by
+    /// itself. One that was ended by a call does not begin.
     ///
     /// # Errors
     ///
-    /// [`Code::NotFound`], [`Code::Conflict`] if the workspace does not run, [`Code::Invalid`],
-    /// [`Code::Full`], [`Code::Unavailable`].
-    pub fn begin(&self, id: &str, session: &str, run: Run) -> Result<View, Problem> {
+    /// [`Code::NotFound`], [`Code::Gone`] if the run was ended by a call, [`Code::Conflict`] if the
+    /// workspace does not run, [`Code::Invalid`], [`Code::Full`], [`Code::Unauthorized`] if it came
+    /// too late, [`Code::Unavailable`].
+    pub fn begin(&self, id: &str, session: &str, of: (Call, Run)) -> Result<View, Problem> {
+        let (call, run) = of;
+        self.files(id)?;
         self.files(session)?;
         check(&run.command)?;
-        let _change = self.change();
-        let mut record = self.expect(id)?;
+        let _change = self.change(call)?;
+        let mut record = self.load(id)?.ok_or_else(|| missing(id))?;
+        if record.ceased.contains_key(session) {
+            let why = format!("run {session} of workspace {id} was ended, and begins no more");
+            return Err(Problem::new(Code::Gone, why));
+        }
         if matches!(record.sessions.get(session), Some(Some(_))) {
             return Ok(self.view(id, &record));
         }
@@ -73,18 +82,22 @@ impl Workspaces {
         Ok(self.view(id, &record))
     }
 
-    /// Ends a run inside a workspace; whoever asks needs not be told. No such thing is done.
+    /// Ends a run inside a workspace for good; whoever asks needs not be told. No such thing is
+    /// done.
     ///
     /// # Errors
     ///
-    /// [`Code::Invalid`], [`Code::Unavailable`].
-    pub fn cease(&self, id: &str, session: &str) -> Result<(), Problem> {
+    /// [`Code::Invalid`], [`Code::Unauthorized`] if it came too late, [`Code::Unavailable`].
+    pub fn cease(&self, id: &str, session: &str, call: Call) -> Result<(), Problem> {
         self.files(id)?;
         self.files(session)?;
-        let _change = self.change();
+        let _change = self.change(call)?;
         let Some(mut record) = self.load(id)? else { return Ok(()) };
         let process = record.sessions.remove(session).flatten();
         record.watched.remove(session);
+        let now = clock::now_s();
+        record.ceased.retain(|_, at| !tombstones::is_over(*at, now));
+        record.ceased.insert(session.to_owned(), now);
         self.end_session(id, session, process.as_ref())?;
         self.store(id, &record)
     }
@@ -96,7 +109,7 @@ impl Workspaces {
     ///
     /// [`Code::Unavailable`] if the workspaces cannot be listed.
     pub fn over(&self) -> Result<Vec<Over>, Problem> {
-        let _change = self.change();
+        let _change = self.lock();
         let ids = self.ids().map_err(|error| unavailable("list the workspaces", &error))?;
         let mut over = Vec::new();
         for workspace in ids {
@@ -140,7 +153,7 @@ impl Workspaces {
     ///
     /// [`Code::Unavailable`]: he is told once more then.
     pub fn told(&self, over: &Over) -> Result<(), Problem> {
-        let _change = self.change();
+        let _change = self.lock();
         let Some(mut record) = self.load(&over.workspace)? else { return Ok(()) };
         record.watched.remove(&over.session);
         self.store(&over.workspace, &record)

@@ -39,6 +39,12 @@ async fn a_key_and_a_token_made_by_hand_open_the_door() {
     let call = (Method::GET, "/workspaces");
     assert_eq!(agent.call(call.clone(), Some(token.trim()), None).await.0, 200);
     assert_eq!(agent.call(call, Some(&place.token(None)), None).await.0, 200, "for a while yet");
+    let of = [&of[..], &["--workspace", "w-1", "--effect", "7"]].concat();
+    let token = run(&[&["token", "--key", &private, "--kid", "by-hand"], &of[..]].concat());
+    let body = Some(serde_json::json!({ "run": 1, "command": ["sleep", "600"] }));
+    let call = (Method::PUT, "/workspaces/w-1");
+    let (status, view) = agent.call(call, Some(text(&token.stdout).trim()), body).await;
+    assert_eq!((status, view["effect"].as_u64()), (201, Some(7)), "{view}");
 }
 
 /// `key` refused files without a directory in their names.
@@ -73,4 +79,6 @@ fn what_is_missing_or_wrong_is_named() {
     assert!(text(&failed.stderr).contains("--callback-token"), "{}", text(&failed.stderr));
     let failed = run(&["token", "--key", &keys, "--kid", "k", "--node", "n"]);
     assert!(text(&failed.stderr).contains("failed to read"));
+    let failed = run(&["token", "--key", &keys, "--kid", "k", "--node", "n", "--workspace", "w"]);
+    assert!(text(&failed.stderr).contains("--effect <EFFECT>"), "{}", text(&failed.stderr));
 }

@@ -6,6 +6,7 @@
 mod support;
 mod tokens;
 mod workspaces;
+mod late;
 mod restarts;
 mod callbacks;
 mod commands;

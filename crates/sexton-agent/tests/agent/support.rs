@@ -1,9 +1,11 @@
 //! A platform, its agents, and calls.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -26,6 +28,7 @@ pub(crate) struct Place {
     pub(crate) directory: TempDir,
     pub(crate) key: OwnKey,
     pub(crate) mint: Mint,
+    n_effects: AtomicU64,
 }
 
 impl Drop for Place {
@@ -43,7 +46,7 @@ impl Place {
         let key = OwnKey::generate("k1").expect("a key can be made");
         let mint = Mint::new(ISSUER, "k1", &key.private).expect("it signs");
         let directory = tempfile::tempdir().expect("there is room");
-        let place = Self { directory, key, mint };
+        let place = Self { directory, key, mint, n_effects: AtomicU64::new(0) };
         place.publish(vec![place.key.public.clone()]);
         place
     }
@@ -68,9 +71,15 @@ impl Place {
         fs::read_to_string(self.directory.path().join("log")).expect("the agent has a log")
     }
 
-    /// A token for a workspace or for none, as the platform makes it.
+    /// A token for the next effect of a workspace, or for none, as the platform makes it.
     pub(crate) fn token(&self, workspace: Option<&str>) -> String {
-        self.mint.for_agent(NODE, workspace, Duration::from_secs(60)).expect("it signs")
+        let next = || self.n_effects.fetch_add(1, Ordering::Relaxed) + 1;
+        self.token_of(workspace.map(|id| (id, next())))
+    }
+
+    /// A token for this effect of a workspace.
+    pub(crate) fn token_of(&self, of: Option<(&str, u64)>) -> String {
+        self.mint.for_agent(NODE, of, Duration::from_secs(60)).expect("it signs")
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -137,6 +146,14 @@ impl Agent {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// A connection on which this was sent, and nothing more.
+    pub(crate) fn sent(&self, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
+        stream.write_all(text.as_bytes()).expect("it is taken");
+        stream
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -178,6 +195,7 @@ pub(crate) fn claims(workspace: Option<&str>) -> Claims {
         node: NODE.0.to_owned(),
         epoch: NODE.1,
         workspace: workspace.map(str::to_owned),
+        effect: workspace.map(|_| 1),
         iat: now_s(),
         exp: now_s() + 60,
     }

@@ -90,6 +90,11 @@ async fn every_bad_token_is_refused_by_every_call_and_changes_nothing() {
         let (status, problem) = agent.call(call.clone(), None, body.clone()).await;
         assert_eq!((status, problem["code"].as_str()), (401, Some("unauthorized")), "{path}");
         let mut table = refused(&place, workspace);
+        let bent = match workspace {
+            Some(_) => Claims { effect: None, ..claims(workspace) },
+            None => Claims { effect: Some(1), ..claims(None) },
+        };
+        table.push(("with and without effect", place.mint.sign(&bent).unwrap(), 403));
         if let Some(workspace) = workspace {
             table.push(("for no workspace", place.token(None), 403));
             assert!(workspace.starts_with("w-"));

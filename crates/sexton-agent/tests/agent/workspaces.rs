@@ -1,8 +1,6 @@
 //! Workspaces: made once, bounded, and gone with everything that they started.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::Read;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -124,7 +122,9 @@ async fn runs_inside_a_workspace_begin_once_and_end_alone_or_with_it() {
         assert_eq!(agent.call((Method::DELETE, path), Some(&token), None).await.0, 204);
         assert_eq!(n_running(&root), 1, "the workspace goes on");
     }
+    let path = "/workspaces/w-1/sessions/s-2";
     agent.call((Method::PUT, path), Some(&token), body()).await;
+    assert!(n_running(&root) > 1);
     assert_eq!(agent.delete(&place, "w-1").await, 204);
     assert_eq!(n_running(&root), 0);
     assert_eq!(agent.call((Method::PUT, path), Some(&token), body()).await.0, 404);
@@ -180,22 +180,14 @@ async fn a_program_that_does_not_exist_leaves_nothing_running() {
     assert_eq!(agent.list(&place).await, json!([]));
 }
 
-/// What a client gets who sends this and then nothing more.
-fn answer(agent: &Agent, sent: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(agent.address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
-    stream.write_all(sent.as_bytes()).expect("it is taken");
-    stream
-}
-
 #[tokio::test]
 async fn a_client_that_does_not_go_on_is_let_go() {
     let place = Place::new();
     let agent = place.agent().await;
     let token = place.token(Some("w-1"));
     let head = "PUT /workspaces/w-1 HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n";
-    let without_head = answer(&agent, head);
-    let without_body = answer(&agent, &format!("{head}authorization: Bearer {token}\r\n\r\n{{"));
+    let without_head = agent.sent(head);
+    let without_body = agent.sent(&format!("{head}authorization: Bearer {token}\r\n\r\n{{"));
     for (mut stream, status) in [(without_head, "408"), (without_body, "503")] {
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).unwrap();

@@ -1,5 +1,6 @@
 //! The fleet's own actors over real processes: made, used, and there again after a crash.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sexton::ActorId;
@@ -7,7 +8,7 @@ use sexton_fleet::{
     EndNode, Node, NodeStatus, OpenSession, Owner, Reaper, ReaperInit, ReaperStatus, Restart, Scan,
     Session, SessionStatus, Sleep, Wake, Workspace, WorkspaceStatus,
 };
-use sexton_providers::{Order, Provider};
+use sexton_providers::{Agents, Order, Provider};
 
 use super::support::{Ground, INSTALLATION, Plane, caller, node, on_disk, until};
 
@@ -62,6 +63,10 @@ async fn a_workspace_sleeps_wakes_restarts_and_has_sessions_as_real_processes() 
     until("it was made again", async || lines(&files.join("made")) == 2).await;
     until("it runs", async || is(WorkspaceStatus::Running).await).await;
     assert!(!process.is_alive());
+    let made = plane.provider.get(&node("n-1")).await.unwrap().expect("it is there");
+    let agents = Agents::new(Arc::clone(&ground.platform)).unwrap();
+    let listed = agents.list(&made.machine, &made.owner).await.unwrap();
+    assert_eq!((listed[0].run, listed[0].effect), (2, 5), "made, slept, woke, slept, made");
     end_node(&plane, "n-1").await;
     ground.check_empty();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sexton::ActorRef;
 use sexton_fleet::Fault;
 use sexton_providers::conformance::{self, Terms};
-use sexton_providers::{Agents, LocalProcesses, Made, Order, Provider};
+use sexton_providers::{Agents, LocalProcesses, Made, Order, Provider, Target};
 
 use super::support::{Ground, kill, node, until};
 
@@ -156,7 +156,9 @@ async fn a_deletion_ends_what_the_agent_started_also_without_the_agent() {
     for is_killed in [false, true] {
         let made = create(&provider, "n-1").await;
         let order = sexton_agent::wire::Order { run: 1, command: command.clone() };
-        agents.put(&made.machine, (&made.owner, "w.1"), &order).await.unwrap();
+        let (machine, node) = (&made.machine, &made.owner);
+        let target = Target { machine, node, workspace: "w.1", effect: 1 };
+        agents.put(target, &order).await.unwrap();
         until("it all runs", async || ground.running().len() == 4).await;
         if is_killed {
             kill(&Ground::agent(&ground.root().join(&made.machine.id)));
