@@ -18,21 +18,49 @@ pub(super) struct Pages {
     pub(super) bytes: usize,
 }
 
-/// Where a key and its latest value lie.
-#[derive(Debug)]
+/// Where a key and its latest value lie: half a cache line, for tables are looked into at random.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
-    page: usize,
-    at: usize,
-    key: usize,
-    /// The length of the value, if the key has one.
-    pub(super) value: Option<usize>,
+    /// Of its key. A table that grows asks all of its slots for it, and their keys lie anywhere.
+    pub(super) hash: u64,
+    page: u32,
+    at: u32,
+    key: u32,
+    /// The length of the value, or [`NONE`] if the key was taken away.
+    value: u32,
     /// How long a value may be to take the place of this one.
-    room: usize,
+    room: u32,
+}
+
+/// Longer than any value.
+const NONE: u32 = u32::MAX;
+
+/// A length as it stands in a slot: a record has at most a few times eight mebibytes (G14), and an
+/// overlay a few gigabytes.
+fn short(length: usize) -> u32 {
+    u32::try_from(length).expect("a record is short, and so is an overlay")
+}
+
+fn long(length: u32) -> usize {
+    usize::try_from(length).expect("there is memory for it")
+}
+
+impl Slot {
+    /// Whether the latest write to its key was a value.
+    pub(super) fn has_value(&self) -> bool {
+        self.value != NONE
+    }
+
+    fn value_at(&self) -> usize {
+        long(self.at) + long(self.key)
+    }
 }
 
 impl Pages {
-    /// A place for a key and its latest write, with room for a value that is longer by `spare`.
-    pub(super) fn add(&mut self, key: &[u8], value: Latest<'_>, spare: usize) -> Slot {
+    /// A place for a key of this hash and its latest write, with room for a value that is longer by
+    /// `spare`.
+    pub(super) fn add(&mut self, of: (u64, &[u8]), value: Latest<'_>, spare: usize) -> Slot {
+        let (hash, key) = of;
         let room = value.map_or(0, <[u8]>::len) + spare;
         let needed = key.len() + room;
         let is_room = self.pages.last().is_some_and(|it| it.capacity() - it.len() >= needed);
@@ -46,31 +74,34 @@ impl Pages {
         bytes.extend_from_slice(value.unwrap_or_default());
         bytes.resize(at + needed, 0);
         self.bytes += needed;
-        Slot { page, at, key: key.len(), value: value.map(<[u8]>::len), room }
+        let (page, at, key, room) = (short(page), short(at), short(key.len()), short(room));
+        Slot { hash, page, at, key, value: value.map_or(NONE, |it| short(it.len())), room }
     }
 
     /// Puts the latest write to a key where the earlier one was, or where there is room for it.
     pub(super) fn renew(&mut self, slot: &mut Slot, key: &[u8], value: Latest<'_>) {
         let length = value.map_or(0, <[u8]>::len);
-        if length > slot.room {
+        if length > long(slot.room) {
             // A state that grows with each turn must not leave a copy of itself with each.
-            *slot = self.add(key, value, length / 4);
+            *slot = self.add((slot.hash, key), value, length / 4);
             return;
         }
-        let start = slot.at + slot.key;
-        self.pages[slot.page][start..start + length].copy_from_slice(value.unwrap_or_default());
-        slot.value = value.map(|_| length);
+        let start = slot.value_at();
+        let page = &mut self.pages[long(slot.page)];
+        page[start..start + length].copy_from_slice(value.unwrap_or_default());
+        slot.value = value.map_or(NONE, |_| short(length));
     }
 
     /// The key of a slot.
     pub(super) fn key(&self, slot: &Slot) -> &[u8] {
-        &self.pages[slot.page][slot.at..slot.at + slot.key]
+        &self.pages[long(slot.page)][long(slot.at)..slot.value_at()]
     }
 
     /// The latest write to the key of a slot.
     pub(super) fn latest(&self, slot: &Slot) -> Latest<'_> {
-        let start = slot.at + slot.key;
-        slot.value.map(|length| &self.pages[slot.page][start..start + length])
+        let start = slot.value_at();
+        let value = || &self.pages[long(slot.page)][start..start + long(slot.value)];
+        slot.has_value().then(value)
     }
 }
 
@@ -85,7 +116,7 @@ mod tests {
         let lengths = [0, 1, 100, PAGE_BYTES - 10, PAGE_BYTES, 3 * PAGE_BYTES, 7];
         let slots: Vec<_> = lengths
             .iter()
-            .map(|n| (n, pages.add(n.to_string().as_bytes(), Some(&vec![1; *n]), 0)))
+            .map(|n| (n, pages.add((0, n.to_string().as_bytes()), Some(&vec![1; *n]), 0)))
             .collect();
         for (n, slot) in slots {
             assert_eq!(pages.key(&slot), n.to_string().as_bytes());
@@ -97,7 +128,7 @@ mod tests {
     #[test]
     fn a_value_that_grows_leaves_few_copies() {
         let mut pages = Pages::default();
-        let mut slot = pages.add(b"key", None, 0);
+        let mut slot = pages.add((0, b"key"), None, 0);
         for n in 0..10_000 {
             pages.renew(&mut slot, b"key", Some(&vec![2; n]));
             assert_eq!(pages.latest(&slot), Some(vec![2; n].as_slice()));
@@ -110,7 +141,7 @@ mod tests {
     #[test]
     fn what_was_taken_away_leaves_its_room() {
         let mut pages = Pages::default();
-        let mut slot = pages.add(b"key", Some(b"12345"), 0);
+        let mut slot = pages.add((0, b"key"), Some(b"12345"), 0);
         let bytes = pages.bytes;
         for value in [None, Some(&b"123"[..]), None, Some(b"54321"), Some(b"")] {
             pages.renew(&mut slot, b"key", value);
