@@ -27,6 +27,7 @@ mod recover;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::actor::{Actor, Kinds};
 use crate::batch::{Batch, Sequence};
@@ -64,9 +65,11 @@ impl Release {
         Self(Box::new(answer))
     }
 
-    /// Hands it over.
+    /// Hands it over. What panics meanwhile is the caller's own, his waker or what drops his
+    /// answer, and concerns nobody else: the thread goes on, which others wait for.
     pub fn leave(self) {
-        self.0.leave();
+        // The panic hook has told it.
+        drop(catch_unwind(AssertUnwindSafe(|| self.0.leave())));
     }
 }
 

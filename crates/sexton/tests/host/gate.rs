@@ -1,6 +1,9 @@
 //! The output gate: nothing leaves before the flush, and the next turn does not wait for it.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +87,56 @@ async fn after_a_failed_flush_waiting_calls_are_unconfirmed_and_later_ones_refus
     assert_eq!(soon(counter.status()).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(soon(stage.host.figures()).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(soon(stage.host.close()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// Seen to wait for ever where nobody catches the panic of the committer's thread.
+#[tokio::test]
+async fn a_flush_that_panics_is_a_flush_that_failed() {
+    let stage = stage(|it| it).await;
+    let counter = stage.host.actor::<Counter>("a").unwrap();
+    soon(counter.create(None)).await.unwrap();
+    stage.store.is_falling.store(true, Ordering::Release);
+    let lost = soon(counter.call(Add { n: 1 })).await.unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Unconfirmed);
+    let late = soon(counter.call(Add { n: 1 })).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Closed);
+    assert_eq!(soon(stage.host.close()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// What a caller's executor may do when it is told that it can go on.
+struct Falls;
+
+impl Wake for Falls {
+    fn wake(self: Arc<Self>) {
+        unreachable!("this waker falls");
+    }
+}
+
+/// Seen to fail where `Release::leave` lets a panic through: the others were never answered, by the
+/// committer's thread with a few callers, by the shard's with many.
+#[tokio::test]
+async fn a_caller_whose_waker_panics_harms_nobody_else() {
+    let stage = stage(|it| it).await;
+    let counter = stage.host.actor::<Counter>("a").unwrap();
+    soon(counter.create(None)).await.unwrap();
+    // The first addition is a transition, whose event only the shard's thread publishes.
+    soon(counter.call(Add { n: 1 })).await.unwrap();
+    for n_others in [1, 20] {
+        stage.store.hold();
+        let mut falling = pin!(counter.call(Add { n: 1 }));
+        let waker = Waker::from(Arc::new(Falls));
+        assert!(falling.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let others: Vec<_> = (0..n_others).map(|_| begin(&counter, Add { n: 1 })).collect();
+        let waiting = n_others + 1;
+        until(async || stage.host.figures().await.unwrap().waiting == waiting).await;
+        stage.store.let_go();
+        for other in others {
+            assert!(soon(other).await.unwrap().is_ok());
+        }
+        assert!(soon(falling).await.is_ok(), "his answer was there all the same");
+    }
+    assert_eq!(soon(counter.call(Read {})).await.unwrap(), 24);
+    soon(stage.host.close()).await.unwrap();
 }
 
 /// Seen to fail with a gate that only the shard's thread opens.

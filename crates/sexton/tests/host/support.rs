@@ -1,5 +1,6 @@
 //! Actors, stores and waits that the chapters share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -148,6 +149,7 @@ pub(crate) struct HeldStore {
     pub(crate) memory: MemoryStore,
     is_held: Mutex<bool>,
     news: Condvar,
+    pub(crate) is_falling: AtomicBool,
 }
 
 impl HeldStore {
@@ -171,6 +173,7 @@ impl Store for HeldStore {
     fn flush(&self) -> Result<Position, Error> {
         let held = self.is_held.lock().expect("no panic");
         drop(self.news.wait_while(held, |held| *held).expect("no panic"));
+        assert!(!self.is_falling.load(Ordering::Acquire), "the store fell");
         self.memory.flush()
     }
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
