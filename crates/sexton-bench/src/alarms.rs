@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton::Timestamp;
 use sexton::clock::{Clock, SetClock, Stopwatch, WallClock};
+use sexton::{Host, Timestamp};
 
 use crate::actors::{Lateness, RingAt, handles, host, limits, populate};
 use crate::case::{Case, Figure, Pair, Target, Unit};
@@ -37,11 +37,7 @@ fn at_once(place: &Place) -> Result<Pair, BenchError> {
     let (ours, increments) = block_on(async {
         let host = host(store, limits(n), Arc::<SetClock>::clone(&clock)).await?;
         populate(&host, n, move |_| Some(due)).await?;
-        let before = host.figures().await?.commits;
-        let watch = Stopwatch::start();
-        clock.set(due);
-        until("alarms", n, async || Ok(host.figures().await?.commits - before)).await?;
-        let ours = rate(n, watch.elapsed());
+        let ours = ring(&host, n, || clock.set(due)).await?;
         let (increments, _) = increments::rate(&host, n, 1_024).await?;
         host.close().await?;
         Ok((ours, increments))
@@ -51,6 +47,15 @@ fn at_once(place: &Place) -> Result<Pair, BenchError> {
     while tree.pop_first().is_some() {}
     let also = vec![Figure::new("popping a BTreeSet", rate(n, watch.elapsed()))];
     Ok(Pair::new(ours, increments, also))
+}
+
+/// Alarms a second that ring durably from the moment on when so many are due.
+pub(crate) async fn ring(host: &Host, n: u64, due: impl FnOnce()) -> Result<f64, BenchError> {
+    let before = host.figures().await?.commits;
+    let watch = Stopwatch::start();
+    due();
+    until("alarms", n, async || Ok(host.figures().await?.commits - before)).await?;
+    Ok(rate(n, watch.elapsed()))
 }
 
 /// Alarms a second, and for how long.

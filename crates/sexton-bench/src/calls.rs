@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sexton::Host;
 use sexton::clock::WallClock;
 
 use crate::actors::{Add, handles, host, limits, populate};
@@ -26,21 +27,26 @@ pub(crate) const CASES: &[Case] = &[
     .must_be(Target::Least(1.5)),
 ];
 
+/// Calls without change a second, of so many actors by so many callers.
+pub(crate) async fn rate(host: &Host, actors: u64, callers: u64) -> Result<f64, BenchError> {
+    let subjects: Arc<[_]> = handles(host, actors)?.into();
+    closed_loop(callers, LOAD, move |caller, nth| {
+        let subject = subjects[index(caller << 32 | nth, subjects.len())].clone();
+        async move {
+            subject.call(Add(0)).await?;
+            Ok(())
+        }
+    })
+    .await
+}
+
 fn calls(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchError> {
     let actors = if actors > 1 { place.size(actors) } else { 1 };
     let store = place.store("store")?;
     let ours = block_on(async {
         let host = host(store, limits(actors), Arc::new(WallClock)).await?;
         populate(&host, actors, |_| None).await?;
-        let subjects: Arc<[_]> = handles(&host, actors)?.into();
-        let rate = closed_loop(callers, LOAD, move |caller, nth| {
-            let subject = subjects[index(caller << 32 | nth, subjects.len())].clone();
-            async move {
-                subject.call(Add(0)).await?;
-                Ok(())
-            }
-        })
-        .await?;
+        let rate = rate(&host, actors, callers).await?;
         host.close().await?;
         Ok(rate)
     })?;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
 use crate::{
-    BenchError, alarms, calls, ending, increments, large, memory, offered, overload, sends, stored,
-    turns,
+    BenchError, alarms, calls, ending, growth, increments, memory, offered, overload, sends,
+    stored, turns,
 };
 
 /// What a figure is of.
@@ -301,7 +301,7 @@ pub(crate) const LOAD: Duration = Duration::from_millis(1_500);
 
 /// All cases, in the order of the page about performance.
 pub fn cases() -> Vec<Case> {
-    [
+    let mut cases = [
         calls::CASES,
         turns::CASES,
         increments::CASES,
@@ -312,9 +312,10 @@ pub fn cases() -> Vec<Case> {
         memory::CASES,
         offered::CASES,
         overload::CASES,
-        large::CASES,
     ]
-    .concat()
+    .concat();
+    cases.extend(growth::cases());
+    cases
 }
 
 #[cfg(test)]

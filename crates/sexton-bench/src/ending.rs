@@ -1,8 +1,10 @@
 //! The end of many: a parent with all its children.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use sexton::clock::{Stopwatch, WallClock};
+use sexton::{Handle, Host};
 
 use crate::actors::{Beget, Subject, host, limits, populate};
 use crate::case::{Case, Pair, Target};
@@ -18,25 +20,39 @@ pub(crate) const CASES: &[Case] = &[Case::new(
 .must_be(Target::Least(0.3))];
 
 fn destroy(place: &Place) -> Result<Pair, BenchError> {
-    const AT_ONCE: u64 = 1_000;
     let n = place.size(100_000);
     let store = place.store("store")?;
     let (ours, baseline) = block_on(async {
         let host = host(store, limits(2 * n), Arc::new(WallClock)).await?;
         // Others than its children, for the increments.
         populate(&host, n, |_| None).await?;
-        let parent = host.actor::<Subject>("parent")?;
-        parent.create(None).await?;
-        for from in (n..2 * n).step_by(usize::try_from(AT_ONCE).unwrap_or(1)) {
-            parent.call(Beget { from, to: (from + AT_ONCE).min(2 * n) }).await?;
-        }
-        until("births", 1, async || Ok(u64::from(host.figures().await?.mail == 0))).await?;
+        let parent = parent(&host, n..2 * n).await?;
         let (increments, _) = increments::rate(&host, n, 1_024).await?;
-        let watch = Stopwatch::start();
-        parent.destroy("measured").await?;
-        let ours = rate(n, watch.elapsed());
+        let ours = end(&parent, n).await?;
         host.close().await?;
         Ok((ours, increments))
     })?;
     Ok(Pair::new(ours, baseline, Vec::new()))
+}
+
+/// A parent whose children have these numbers.
+pub(crate) async fn parent(
+    host: &Host,
+    children: Range<u64>,
+) -> Result<Handle<Subject>, BenchError> {
+    const AT_ONCE: u64 = 1_000;
+    let parent = host.actor::<Subject>("parent")?;
+    parent.create(None).await?;
+    for from in children.clone().step_by(usize::try_from(AT_ONCE).unwrap_or(1)) {
+        parent.call(Beget { from, to: (from + AT_ONCE).min(children.end) }).await?;
+    }
+    until("births", 1, async || Ok(u64::from(host.figures().await?.mail == 0))).await?;
+    Ok(parent)
+}
+
+/// Children a second that are destroyed with their parent, until its tombstone is durable.
+pub(crate) async fn end(parent: &Handle<Subject>, children: u64) -> Result<f64, BenchError> {
+    let watch = Stopwatch::start();
+    parent.destroy("measured").await?;
+    Ok(rate(children, watch.elapsed()))
 }

@@ -28,7 +28,7 @@ mod memory;
 mod arrivals;
 mod offered;
 mod overload;
-mod large;
+mod growth;
 
 use std::io;
 

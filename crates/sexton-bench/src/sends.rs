@@ -1,12 +1,14 @@
 //! Durable sends: from actor to actor, exactly once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sexton::Host;
 use sexton::clock::{Stopwatch, WallClock};
 
-use crate::actors::{Fan, Pass, host, limits, name, populate};
+use crate::actors::{Fan, Pass, Subject, host, limits, name, populate};
 use crate::case::{Case, Figure, Pair};
-use crate::load::{all, block_on, real, until};
+use crate::load::{all, block_on, rate, until};
 use crate::{BenchError, Place, increments};
 
 const BASELINE: &str = "half of the durable increments of the same number of callers";
@@ -22,62 +24,71 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 const CHAINS: u64 = 256;
+/// How many actors send.
+const ACTORS: u64 = 10_000;
 
 fn chains(place: &Place) -> Result<Pair, BenchError> {
     let times = place.size(200);
-    measured(place, CHAINS * times, move |host| async move {
-        all(CHAINS, CHAINS, move |chain| {
-            let first = host.actor::<crate::actors::Subject>(&name(chain * 39));
-            async move {
-                first?.call(Pass { at: chain * 39, of: 10_000, times }).await?;
-                Ok(())
-            }
-        })
-        .await
-        .map(|_took| ())
-    })
+    measured(place, async move |host| chained(host, times).await)
+}
+
+/// Sends a second in so long chains over the first ten thousand actors.
+pub(crate) async fn chained(host: &Host, times: u64) -> Result<f64, BenchError> {
+    let first = host.clone();
+    let begun = all(CHAINS, CHAINS, move |chain| {
+        let first = first.actor::<Subject>(&name(chain * 39));
+        async move {
+            first?.call(Pass { at: chain * 39, of: ACTORS, times }).await?;
+            Ok(())
+        }
+    });
+    taken(host, CHAINS * times, begun).await
 }
 
 fn fans(place: &Place) -> Result<Pair, BenchError> {
     const AT_ONCE: u64 = 1_000;
     let fans = place.size(60);
-    measured(place, fans * AT_ONCE, move |host| async move {
-        all(4, fans, move |fan| {
-            let first = host.actor::<crate::actors::Subject>(&name(fan));
+    measured(place, async move |host| {
+        let first = host.clone();
+        let begun = all(4, fans, move |fan| {
+            let first = first.actor::<Subject>(&name(fan));
             let from = fan % 10 * AT_ONCE;
             async move {
                 first?.call(Fan { from, to: from + AT_ONCE }).await?;
                 Ok(())
             }
-        })
-        .await
-        .map(|_took| ())
+        });
+        taken(host, fans * AT_ONCE, begun).await
     })
 }
 
 /// Sends a second until all of so many have been taken, durably.
-fn measured<F>(
-    place: &Place,
+async fn taken(
+    host: &Host,
     sends: u64,
-    begin: impl FnOnce(sexton::Host) -> F,
-) -> Result<Pair, BenchError>
-where
-    F: Future<Output = Result<(), BenchError>>,
-{
+    begun: impl Future<Output = Result<Duration, BenchError>>,
+) -> Result<f64, BenchError> {
+    let before = host.figures().await?.commits;
+    let watch = Stopwatch::start();
+    begun.await?;
+    let came = async || {
+        let figures = host.figures().await?;
+        Ok(if figures.mail > 0 { 0 } else { figures.commits - before })
+    };
+    until("sends", sends, came).await?;
+    Ok(rate(sends, watch.elapsed()))
+}
+
+fn measured(
+    place: &Place,
+    sends: impl AsyncFnOnce(&Host) -> Result<f64, BenchError>,
+) -> Result<Pair, BenchError> {
     let store = place.store("store")?;
     block_on(async {
-        let host = host(store, limits(10_000), Arc::new(WallClock)).await?;
-        populate(&host, 10_000, |_| None).await?;
-        let before = host.figures().await?.commits;
-        let watch = Stopwatch::start();
-        begin(host.clone()).await?;
-        let came = async || {
-            let figures = host.figures().await?;
-            Ok(if figures.mail > 0 { 0 } else { figures.commits - before })
-        };
-        until("sends", sends, came).await?;
-        let ours = real(sends) / watch.elapsed().as_secs_f64();
-        let (increments, _) = increments::rate(&host, 10_000, CHAINS).await?;
+        let host = host(store, limits(ACTORS), Arc::new(WallClock)).await?;
+        populate(&host, ACTORS, |_| None).await?;
+        let ours = sends(&host).await?;
+        let (increments, _) = increments::rate(&host, ACTORS, CHAINS).await?;
         host.close().await?;
         let also = vec![Figure::new("durable increments, 256 callers", increments)];
         Ok(Pair::new(ours, increments / 2.0, also))

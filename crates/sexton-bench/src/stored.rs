@@ -1,4 +1,4 @@
-//! Stores that are full already: opening them, waking who sleeps there, and whether size costs.
+//! Stores that are full already: opening them, and waking who sleeps there.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sexton::{Store, key};
 use crate::actors::{Add, handles, host, limits, populate};
 use crate::case::{Case, Figure, Pair, Target, Unit};
 use crate::load::{all, block_on, milliseconds, mixed, rate};
-use crate::{BenchError, Place, bare, increments};
+use crate::{BenchError, Place, bare};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new(
@@ -26,13 +26,6 @@ pub(crate) const CASES: &[Case] = &[
     )
     .of(Unit::Milliseconds)
     .must_be(Target::Most(3.0)),
-    Case::new(
-        "growth-inc",
-        "durable increments of 10,000 actors among 1,000,000 stored, 256 callers",
-        "the same among 10,000",
-        |place| growth(place, 1_000_000),
-    )
-    .must_be(Target::Least(0.67)),
 ];
 
 /// Makes a store of so many actors, and closes it.
@@ -97,33 +90,4 @@ pub(crate) fn opened(place: &Place, name: &str) -> Result<Pair, BenchError> {
     })?;
     let also = vec![Figure::new("until a host on it answers, ms", until_answers)];
     Ok(Pair::new(of_store, baseline, also))
-}
-
-/// How many of the stored actors are called.
-const CALLED: u64 = 10_000;
-
-fn growth(place: &Place, full: u64) -> Result<Pair, BenchError> {
-    let rate = |n: u64, name: &str| {
-        let store = place.store(name)?;
-        block_on(async {
-            let host = host(store, limits(1), Arc::new(WallClock)).await?;
-            populate(&host, n, |_| None).await?;
-            // What was written to fill the store goes to its index now, and not while it is measured.
-            host.close().await?;
-            Ok(())
-        })?;
-        let store = place.store(name)?;
-        block_on(async {
-            let host = host(store, limits(CALLED), Arc::new(WallClock)).await?;
-            let (rate, _) = increments::rate(&host, CALLED.min(n), 256).await?;
-            let (everywhere, _) = increments::rate(&host, n, 256).await?;
-            host.close().await?;
-            Ok((rate, everywhere))
-        })
-    };
-    let (baseline, _) = rate(CALLED, "small")?;
-    let (ours, everywhere) = rate(place.size(full).max(CALLED), "large")?;
-    let also =
-        vec![Figure::new("when any of all stored is called, most of them dormant", everywhere)];
-    Ok(Pair::new(ours, baseline, also))
 }

@@ -303,7 +303,7 @@ fn write(path: &Path, text: &str) -> Result<(), RunError> {
     fs::write(path, text).map_err(|source| RunError::File { path: path.to_owned(), source })
 }
 
-/// Writes the table into the page, and the pictures beside it.
+/// Writes the tables into the page, and the pictures of usual cases beside it.
 fn write_page(directory: &Path, bench: &Bench) -> Result<(), RunError> {
     let path = directory.join("performance.md");
     let before = match fs::read_to_string(&path) {
@@ -311,8 +311,12 @@ fn write_page(directory: &Path, bench: &Bench) -> Result<(), RunError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(RunError::File { path, source }),
     };
-    write(&path, &page::with_table(&before, bench))?;
-    let picture = plot::ratios(bench).map_err(|error| RunError::Plot(error.to_string()))?;
+    write(&path, &page::with_tables(&before, bench))?;
+    let (_, bench) = page::halves(bench);
+    if bench.cases.is_empty() {
+        return Ok(());
+    }
+    let picture = plot::ratios(&bench).map_err(|error| RunError::Plot(error.to_string()))?;
     write(&directory.join("performance.svg"), &picture)?;
     let curve = curve::picture(&bench.cases).map_err(|error| RunError::Plot(error.to_string()))?;
     curve.map_or(Ok(()), |picture| write(&directory.join("overload.svg"), &picture))

@@ -19,17 +19,17 @@ fn every_case_is_named_with_what_it_is_held_against() {
     assert!(text.lines().count() >= 20, "{text}");
     assert!(text.lines().all(|line| line.contains("beside: ")), "{text}");
     let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
-    let new = ["offered-load", "overload-alarms", "opening-10m", "growth-10m", "replay"];
+    let new = ["offered-load", "overload-alarms", "opening-10m", "growth-send-1m", "replay"];
     assert!(new.iter().all(|name| names.contains(name)), "{names:?}");
     let large = text.lines().filter(|line| line.ends_with("; only if asked for")).count();
-    assert_eq!(large, 2, "{text}");
+    assert_eq!(large, 7, "{text}");
 }
 
 #[test]
 fn what_is_asked_together_and_cannot_be_is_told() {
     for (args, said) in [
         (&["10m"][..], "`10m` is in the names of large cases only: say `--large`"),
-        (&["growth-10m", "--quick"], "the case growth-10m is large, and never quick"),
+        (&["growth-inc-10m", "--quick"], "the case growth-inc-10m is large, and never quick"),
         (&["--large", "--quick"], "'--large' cannot be used with '--quick'"),
         (&["replay", "--trace=/no/such.csv"], "/no/such.csv"),
         (&["turn-1-256", "--trace=/no/such.csv"], "`--trace` is for the case `replay`"),

@@ -115,7 +115,7 @@ fn latency(area: &Area<'_>, points: &[LoadPoint], right: f64) -> Result<(), Plot
     limit(&mut chart, (low, high))?;
     let name = Text::new("what can be served", (1.03, low * 2.0), text());
     chart.draw_series([name])?;
-    draw_lines(&mut chart, lines, SeriesLabelPosition::UpperLeft)
+    draw_lines(&mut chart, lines, SeriesLabelPosition::LowerRight)
 }
 
 /// What becomes of the calls.
