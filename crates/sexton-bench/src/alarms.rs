@@ -9,7 +9,7 @@ use sexton::{Host, Timestamp};
 
 use crate::actors::{Lateness, RingAt, handles, host, limits, populate};
 use crate::case::{Case, Figure, Pair, Target, Unit};
-use crate::load::{all, block_on, pause, rate, real, until};
+use crate::load::{Load, all, block_on, pause, rate, real, settled, until};
 use crate::{BenchError, Place, bare, increments};
 
 pub(crate) const CASES: &[Case] = &[
@@ -38,7 +38,7 @@ fn at_once(place: &Place) -> Result<Pair, BenchError> {
         let host = host(store, limits(n), Arc::<SetClock>::clone(&clock)).await?;
         populate(&host, n, move |_| Some(due)).await?;
         let ours = ring(&host, n, || clock.set(due)).await?;
-        let (increments, _) = increments::rate(&host, n, 1_024).await?;
+        let (increments, _) = increments::rate(&host, Load::new(n, 1_024)).await?;
         host.close().await?;
         Ok((ours, increments))
     })?;
@@ -51,7 +51,7 @@ fn at_once(place: &Place) -> Result<Pair, BenchError> {
 
 /// Alarms a second that ring durably from the moment on when so many are due.
 pub(crate) async fn ring(host: &Host, n: u64, due: impl FnOnce()) -> Result<f64, BenchError> {
-    let before = host.figures().await?.commits;
+    let before = settled(host).await?;
     let watch = Stopwatch::start();
     due();
     until("alarms", n, async || Ok(host.figures().await?.commits - before)).await?;
@@ -90,15 +90,26 @@ fn pending(place: &Place) -> Result<Pair, BenchError> {
             late.extend(subject.call(Lateness).await?);
         }
         host.close().await?;
+        if n_due > count(&late) {
+            return Err(BenchError::Late {
+                what: "alarms",
+                wanted: n_due,
+                seconds: RINGING.as_secs(),
+            });
+        }
         Ok(late)
     })?;
     late.sort_unstable();
     let at = |share: usize| real(late.get(late.len() * share / 1_000).copied().unwrap_or(0));
     let also = vec![
         Figure::new("the median", at(500)),
-        Figure::new("the latest", at(999)),
-        Figure::new("alarms that rang", real(u64::try_from(late.len()).unwrap_or(0))),
+        Figure::new("the latest", real(late.last().copied().unwrap_or(0))),
+        Figure::new("alarms that rang", real(count(&late))),
     ];
     let flush = 1_000.0 / bare::log(place, (1, 1), increments::bytes()?)?;
     Ok(Pair::new(at(990), flush, also))
+}
+
+fn count<T>(of: &[T]) -> u64 {
+    u64::try_from(of.len()).unwrap_or(u64::MAX)
 }

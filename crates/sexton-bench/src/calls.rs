@@ -7,8 +7,8 @@ use sexton::clock::WallClock;
 
 use crate::actors::{Add, handles, host, limits, populate};
 use crate::bare::{self, Threads};
-use crate::case::{Case, Figure, LOAD, Pair, Target};
-use crate::load::{block_on, closed_loop, index};
+use crate::case::{Case, Figure, Pair, Target};
+use crate::load::{Load, block_on, closed_loop, index};
 use crate::{BenchError, Place};
 
 const BASELINE: &str = "`Addr::send` to bare actix actors in threads of their own";
@@ -27,10 +27,10 @@ pub(crate) const CASES: &[Case] = &[
     .must_be(Target::Least(1.5)),
 ];
 
-/// Calls without change a second, of so many actors by so many callers.
-pub(crate) async fn rate(host: &Host, actors: u64, callers: u64) -> Result<f64, BenchError> {
-    let subjects: Arc<[_]> = handles(host, actors)?.into();
-    closed_loop(callers, LOAD, move |caller, nth| {
+/// Calls without change a second.
+pub(crate) async fn rate(host: &Host, load: Load) -> Result<f64, BenchError> {
+    let subjects: Arc<[_]> = handles(host, load.actors)?.into();
+    closed_loop(load.callers, load.time, move |caller, nth| {
         let subject = subjects[index(caller << 32 | nth, subjects.len())].clone();
         async move {
             subject.call(Add(0)).await?;
@@ -46,7 +46,7 @@ fn calls(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchError> {
     let ours = block_on(async {
         let host = host(store, limits(actors), Arc::new(WallClock)).await?;
         populate(&host, actors, |_| None).await?;
-        let rate = rate(&host, actors, callers).await?;
+        let rate = rate(&host, Load::new(actors, callers)).await?;
         host.close().await?;
         Ok(rate)
     })?;

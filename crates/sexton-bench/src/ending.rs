@@ -8,7 +8,7 @@ use sexton::{Handle, Host};
 
 use crate::actors::{Beget, Subject, host, limits, populate};
 use crate::case::{Case, Pair, Target};
-use crate::load::{block_on, rate, until};
+use crate::load::{Load, block_on, rate, until};
 use crate::{BenchError, Place, increments};
 
 pub(crate) const CASES: &[Case] = &[Case::new(
@@ -27,7 +27,7 @@ fn destroy(place: &Place) -> Result<Pair, BenchError> {
         // Others than its children, for the increments.
         populate(&host, n, |_| None).await?;
         let parent = parent(&host, n..2 * n).await?;
-        let (increments, _) = increments::rate(&host, n, 1_024).await?;
+        let (increments, _) = increments::rate(&host, Load::new(n, 1_024)).await?;
         let ours = end(&parent, n).await?;
         host.close().await?;
         Ok((ours, increments))

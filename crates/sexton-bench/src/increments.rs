@@ -8,8 +8,8 @@ use sexton_store::MemoryStore;
 
 use crate::actors::{Add, Subject, handles, host, kinds, limits, name, populate};
 use crate::bare;
-use crate::case::{Case, Figure, LOAD, Pair, Target};
-use crate::load::{block_on, closed_loop, index, real};
+use crate::case::{Case, Figure, Pair, Target};
+use crate::load::{Load, block_on, closed_loop, index, real};
 use crate::{BenchError, Place};
 
 const BASELINE: &str = "bare log: as many bytes, groups as large as there are callers";
@@ -76,15 +76,11 @@ pub(crate) fn bytes() -> Result<usize, BenchError> {
     Err(BenchError::Caller("an increment wrote nothing".to_owned()))
 }
 
-/// Increments a second of so many actors by so many callers, and commits in a flush.
-pub(crate) async fn rate(
-    host: &sexton::Host,
-    actors: u64,
-    callers: u64,
-) -> Result<(f64, f64), BenchError> {
-    let subjects: Arc<[_]> = handles(host, actors)?.into();
+/// Increments a second, and commits in a flush.
+pub(crate) async fn rate(host: &sexton::Host, load: Load) -> Result<(f64, f64), BenchError> {
+    let subjects: Arc<[_]> = handles(host, load.actors)?.into();
     let before = host.figures().await?;
-    let rate = closed_loop(callers, LOAD, move |caller, nth| {
+    let rate = closed_loop(load.callers, load.time, move |caller, nth| {
         let subject = subjects[index(caller << 32 | nth, subjects.len())].clone();
         async move {
             subject.call(Add(1)).await?;
@@ -103,7 +99,7 @@ fn increments(place: &Place, actors: u64, callers: u64) -> Result<Pair, BenchErr
     let (ours, group) = block_on(async {
         let host = host(store, limits(actors), Arc::new(WallClock)).await?;
         populate(&host, actors, |_| None).await?;
-        let rate = rate(&host, actors, callers).await?;
+        let rate = rate(&host, Load::new(actors, callers)).await?;
         host.close().await?;
         Ok(rate)
     })?;
@@ -129,7 +125,7 @@ pub fn durable_increments(place: &Place, actors: u64, callers: u64) -> Result<f6
     block_on(async {
         let host = host(store, limits(actors), Arc::new(WallClock)).await?;
         populate(&host, actors, |_| None).await?;
-        let (rate, _) = rate(&host, actors, callers).await?;
+        let (rate, _) = rate(&host, Load::new(actors, callers)).await?;
         host.close().await?;
         Ok(rate)
     })

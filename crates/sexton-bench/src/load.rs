@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use sexton::Host;
 use sexton::clock::Stopwatch;
 use sexton_sim::Chance;
 use tokio::runtime;
 use tokio::task::JoinSet;
 
 use crate::BenchError;
+use crate::case::LOAD;
 
 /// Runs a future on a runtime of its own, on this thread.
 pub(crate) fn block_on<T>(
@@ -27,6 +29,24 @@ pub(crate) const fn real(n: u64) -> f64 {
 /// So many in that time, as so many a second.
 pub(crate) fn rate(n: u64, took: Duration) -> f64 {
     real(n) / took.as_secs_f64().max(1e-9)
+}
+
+/// Who asks whom, and for how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// How many are asked.
+    pub(crate) actors: u64,
+    /// How many ask.
+    pub(crate) callers: u64,
+    /// For how long.
+    pub(crate) time: Duration,
+}
+
+impl Load {
+    /// So many callers of so many actors, as long as most cases run.
+    pub(crate) const fn new(actors: u64, callers: u64) -> Self {
+        Self { actors, callers, time: LOAD }
+    }
 }
 
 /// Lets so many callers ask again and again for some time; calls a second. `call` is told who asks
@@ -127,9 +147,26 @@ where
     Ok(watch.elapsed())
 }
 
+/// How many commits there are, once nobody makes any.
+pub(crate) async fn settled(host: &Host) -> Result<u64, BenchError> {
+    loop {
+        let before = host.figures().await?.commits;
+        pause(Duration::from_millis(10)).await;
+        if host.figures().await?.commits == before {
+            return Ok(before);
+        }
+    }
+}
+
 /// A number that follows from `n` and looks like chance: who is asked next.
 pub(crate) fn mixed(n: u64) -> u64 {
     Chance::new(n).draw()
+}
+
+/// The `nth` of `n` things in no order, each once in `n`: the factor, near the golden ratio, is prime
+/// to all sizes of cases, which have no other factors than two and five.
+pub(crate) fn spread(nth: u64, n: u64) -> u64 {
+    nth * 618_033_989 % n
 }
 
 /// An index into so many things.

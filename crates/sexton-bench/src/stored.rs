@@ -1,26 +1,30 @@
 //! Stores that are full already: opening them, and waking who sleeps there.
 
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 use sexton::clock::{Stopwatch, WallClock};
 use sexton::{Store, key};
+use sexton_store::EmbeddedStore;
 
 use crate::actors::{Add, handles, host, limits, populate};
 use crate::case::{Case, Figure, Pair, Target, Unit};
-use crate::load::{all, block_on, milliseconds, mixed, rate};
+use crate::load::{all, block_on, milliseconds, rate, spread};
 use crate::{BenchError, Place, bare};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new(
         "activation",
         "activation: first call to dormant actors after opening, 1,000,000 stored, 256 callers",
-        "point reads of the same records of the store",
+        "point reads of such records of the store, by as many threads as there are cores",
         activation,
     )
     .must_be(Target::Least(0.3)),
     Case::new(
         "opening-1m",
-        "opening a store of 1,000,000 actors",
+        "opening a store of 1,000,000 actors that was closed in order",
         "opening the bare database",
         |place| opening(place, 1_000_000),
     )
@@ -43,20 +47,14 @@ fn activation(place: &Place) -> Result<Pair, BenchError> {
     make(place, n)?;
     let reads = place.size(200_000);
     let store = place.store("store")?;
-    // Drawn apart from those that are called.
-    let watch = Stopwatch::start();
-    for number in 0..reads {
-        let id = crate::actors::subject(mixed(number + n) % n);
-        store.get(&key::actor(&id))?;
-    }
-    let baseline = rate(reads, watch.elapsed());
+    let baseline = point_reads(&store, (reads, n))?;
     drop(store);
     let store = place.store("store")?;
     let ours = block_on(async {
         let host = host(store, limits(n), Arc::new(WallClock)).await?;
         let subjects: Arc<[_]> = handles(&host, n)?.into();
         let took = all(256, reads, move |number| {
-            let place = usize::try_from(mixed(number) % n).unwrap_or(0);
+            let place = usize::try_from(spread(number, n)).unwrap_or(0);
             let subject = subjects[place].clone();
             async move {
                 subject.call(Add(0)).await?;
@@ -68,6 +66,24 @@ fn activation(place: &Place) -> Result<Pair, BenchError> {
         Ok(rate(reads, took))
     })?;
     Ok(Pair::new(ours, baseline, Vec::new()))
+}
+
+/// Point reads a second of so many of so many records, of others than those that are called.
+fn point_reads(store: &EmbeddedStore, (reads, n): (u64, u64)) -> Result<f64, BenchError> {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let read = |first: usize| {
+        let own = (0..reads).skip(first).step_by(threads);
+        own.map(|nth| crate::actors::subject(spread(reads + nth, n)))
+            .try_for_each(|id| store.get(&key::actor(&id)).map(drop))
+    };
+    let watch = Stopwatch::start();
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|first| scope.spawn(move || read(first))).collect();
+        let ended =
+            |it: ScopedJoinHandle<'_, _>| it.join().unwrap_or_else(|why| resume_unwind(why));
+        all.into_iter().try_for_each(ended)
+    })?;
+    Ok(rate(reads, watch.elapsed()))
 }
 
 fn opening(place: &Place, full: u64) -> Result<Pair, BenchError> {

@@ -203,7 +203,7 @@ pub struct BenchArgs {
     pub exact: bool,
     /// Measure in this very process, once, and print the bare figures: what `bench` starts for each
     /// run, and what a profiler wants to look at.
-    #[arg(long, conflicts_with_all = ["runs", "json", "compare", "docs"])]
+    #[arg(long, conflicts_with_all = ["runs", "json", "compare", "merge", "docs"])]
     pub once: bool,
     /// How often each case is measured; its figures are medians.
     #[arg(long, value_name = "N", default_value = "5")]
@@ -229,6 +229,10 @@ pub struct BenchArgs {
     /// Hold each case against that of an earlier run, as `--json` wrote it.
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+    /// Take cases that are not measured now from an earlier run, as `--json` wrote it: one that was
+    /// made on such a machine, as often and of the same size.
+    #[arg(long, value_name = "FILE")]
+    pub merge: Option<PathBuf>,
     /// Write the table into `performance.md` of this directory, and its pictures beside it.
     #[arg(long, value_name = "DIR")]
     pub docs: Option<PathBuf>,

@@ -79,6 +79,16 @@ pub enum RunError {
         /// Why.
         source: serde_json::Error,
     },
+    /// An earlier run is of another kind.
+    #[error("{} is of {was}, and this is {is}", path.display())]
+    Merge {
+        /// Where it was written.
+        path: PathBuf,
+        /// What it was.
+        was: String,
+        /// What this one is.
+        is: String,
+    },
     /// The picture cannot be drawn.
     #[error("the picture cannot be drawn: {0}")]
     Plot(String),
@@ -135,16 +145,35 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let machine = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     let mut bench = Bench { cores, machine, runs: args.runs.get(), part, cases: Vec::new() };
+    let merged = args.merge.as_deref().map(|path| bench.fellow(path)).transpose()?;
     let is_told = args.json.as_deref() != Some(Path::new("-"));
     let mut alone = Alone::new(&root, args, chosen.len());
     let began = clock();
+    let mut failed = None;
     for case in &chosen {
-        let measured = Measured::new(case, alone.pairs(case)?);
-        alone.quiet(|| line(&measured, earlier.as_ref(), is_told, out))?;
-        bench.cases.push(measured);
+        match alone.pairs(case) {
+            Ok(pairs) => {
+                let measured = Measured::new(case, pairs);
+                alone.quiet(|| line(&measured, earlier.as_ref(), is_told, out))?;
+                bench.cases.push(measured);
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
     }
     alone.finish();
-    tell(args, &bench, out)?;
+    if let Some(merged) = merged {
+        bench.merge(merged);
+    }
+    if let Some(error) = failed {
+        // What was measured until then took its time; a page of a part would say that it is all.
+        tell_json(args, &bench, out)?;
+        return Err(error);
+    }
+    tell_json(args, &bench, out)?;
+    args.docs.as_deref().map_or(Ok(()), |directory| write_page(directory, &bench))?;
     if is_told {
         let missed = bench.cases.iter().filter(|case| case.is_reached() == Some(false)).count();
         let took = duration(clock() - began);
@@ -155,8 +184,8 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// Writes the files that were asked for.
-fn tell(args: &BenchArgs, bench: &Bench, out: &mut dyn Write) -> Result<(), RunError> {
+/// Writes the figures where they were asked for.
+fn tell_json(args: &BenchArgs, bench: &Bench, out: &mut dyn Write) -> Result<(), RunError> {
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(bench).map_err(io::Error::from)?;
         if path.as_os_str() == "-" {
@@ -165,13 +194,46 @@ fn tell(args: &BenchArgs, bench: &Bench, out: &mut dyn Write) -> Result<(), RunE
             write(path, &text)?;
         }
     }
-    args.docs.as_deref().map_or(Ok(()), |directory| write_page(directory, bench))
+    Ok(())
+}
+
+impl Bench {
+    /// An earlier run, if its figures may stand beside those of this one.
+    fn fellow(&self, path: &Path) -> Result<Self, RunError> {
+        let it = read(path)?;
+        let kind = |it: &Self| {
+            let Self { cores, machine, runs, part, .. } = it;
+            let runs = counted(u64::from(*runs), "run", "runs");
+            format!("{runs} on {machine} with {cores} cores, sizes divided by {part}")
+        };
+        let (was, is) = (kind(&it), kind(self));
+        if was == is { Ok(it) } else { Err(RunError::Merge { path: path.to_owned(), was, is }) }
+    }
+
+    /// Takes the cases that it has not; all are in the order of their list then, and those that are
+    /// on it no more are gone.
+    fn merge(&mut self, other: Self) {
+        let has = |it: &Measured| self.cases.iter().any(|own| own.name == it.name);
+        let more: Vec<Measured> = other.cases.into_iter().filter(|it| !has(it)).collect();
+        let all = std::mem::take(&mut self.cases);
+        let mut all: Vec<Measured> = all.into_iter().chain(more).collect();
+        for case in known() {
+            let place = all.iter().position(|it| it.name == case.name);
+            self.cases.extend(place.map(|place| all.swap_remove(place)));
+        }
+    }
+}
+
+/// All cases that there are.
+fn known() -> Vec<Case> {
+    let mut all = cases();
+    all.push(replay::CASE);
+    all
 }
 
 /// The cases with one of these in their names; all, if there are none.
 fn named(args: &BenchArgs) -> Result<Vec<Case>, RunError> {
-    let mut all = cases();
-    all.push(replay::CASE);
+    let all = known();
     let only = &args.only;
     let has = |case: &Case, it: &String| {
         if args.exact { case.name == it } else { case.name.contains(it.as_str()) }

@@ -22,7 +22,7 @@ fn every_case_is_named_with_what_it_is_held_against() {
     let new = ["offered-load", "overload-alarms", "opening-10m", "growth-send-1m", "replay"];
     assert!(new.iter().all(|name| names.contains(name)), "{names:?}");
     let large = text.lines().filter(|line| line.ends_with("; only if asked for")).count();
-    assert_eq!(large, 7, "{text}");
+    assert_eq!(large, 8, "{text}");
 }
 
 #[test]
@@ -39,6 +39,34 @@ fn what_is_asked_together_and_cannot_be_is_told() {
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(said), "{error}");
     }
+}
+
+#[test]
+fn cases_of_an_earlier_run_stand_beside_new_ones_if_they_are_of_their_kind() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let measured = |case: &str, runs: &str, more: &[&str]| {
+        let dir = format!("--dir={}", folder.path().display());
+        bench(&[&[case, "--exact", "--quick", runs, &dir][..], more].concat())
+    };
+    let names = |file: &str| -> Vec<String> {
+        let text = fs::read(path(file)).expect("written");
+        let all: Value = serde_json::from_slice(&text).expect("JSON");
+        let cases = all["cases"].as_array().expect("a list");
+        cases.iter().filter_map(|case| case["name"].as_str().map(str::to_owned)).collect()
+    };
+    let (first, both) = (path("first.json"), path("both.json"));
+    assert!(measured("turn-1-256", "--runs=1", &["--json", &first]).status.success());
+    let merged = measured("call-1-1", "--runs=1", &["--merge", &first, "--json", &both]);
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    assert_eq!(names("both.json"), ["call-1-1", "turn-1-256"]);
+    let other = measured("call-1-1", "--runs=2", &["--merge", &first]);
+    let error = String::from_utf8_lossy(&other.stderr);
+    assert_eq!(other.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("first.json is of 1 run on") && error.contains("this is 2 runs"),
+        "{error}"
+    );
 }
 
 /// The cases that a quick look at these measured, as JSON.
