@@ -7,9 +7,10 @@ use std::time::Duration;
 use sexton::clock::{Clock, SetClock, Stopwatch, WallClock};
 use sexton::{Host, Timestamp};
 
-use crate::actors::{Lateness, RingAt, handles, host, limits, populate};
+use crate::actors::{handles, host, limits, populate};
 use crate::case::{Case, Figure, Pair, Target, Unit};
-use crate::load::{Load, all, block_on, pause, rate, real, settled, until};
+use crate::load::{Load, block_on, rate, real, settled, until};
+use crate::ringing::{Ringing, alarms_in};
 use crate::{BenchError, Place, bare, increments};
 
 pub(crate) const CASES: &[Case] = &[
@@ -58,58 +59,30 @@ pub(crate) async fn ring(host: &Host, n: u64, due: impl FnOnce()) -> Result<f64,
     Ok(rate(n, watch.elapsed()))
 }
 
-/// Alarms a second, and for how long.
-const RATE: u64 = 1_000;
+/// For how long alarms ring.
 const RINGING: Duration = Duration::from_secs(10);
 
 fn pending(place: &Place) -> Result<Pair, BenchError> {
     let n = place.size(1_000_000);
     let store = place.store("store")?;
-    let mut late = block_on(async {
+    let late = block_on(async {
         let host = host(store, limits(n), Arc::new(WallClock)).await?;
-        let n_due = RATE * RINGING.as_secs();
+        let n_due = usize::try_from(alarms_in(RINGING)).unwrap_or(usize::MAX);
         let far = WallClock.now() + Duration::from_secs(30 * 86_400);
         populate(&host, n, move |number| Some(far + Duration::from_millis(number))).await?;
         let subjects = handles(&host, n)?;
-        let from = WallClock.now() + Duration::from_secs(2);
-        let due = subjects.iter().step_by(subjects.len().div_ceil(10_000)).cycle();
-        let due: Arc<[_]> = due.take(usize::try_from(n_due).unwrap_or(0)).cloned().collect();
-        let asked = Arc::clone(&due);
-        all(256, n_due, move |number| {
-            let subject = asked[usize::try_from(number).unwrap_or(0)].clone();
-            async move {
-                subject.call(RingAt(from + Duration::from_millis(number * 1_000 / RATE))).await?;
-                Ok(())
-            }
-        })
-        .await?;
-        let over = from + RINGING + Duration::from_secs(1);
-        pause(over.since(WallClock.now())).await;
-        let mut late = Vec::new();
-        for subject in due.iter() {
-            late.extend(subject.call(Lateness).await?);
-        }
+        let due = subjects.iter().step_by(subjects.len().div_ceil(n_due)).take(n_due);
+        let ringing = Ringing::set(due.cloned().collect()).await?;
+        ringing.begins().await;
+        let late = ringing.late().await?;
         host.close().await?;
-        if n_due > count(&late) {
-            return Err(BenchError::Late {
-                what: "alarms",
-                wanted: n_due,
-                seconds: RINGING.as_secs(),
-            });
-        }
         Ok(late)
     })?;
-    late.sort_unstable();
-    let at = |share: usize| real(late.get(late.len() * share / 1_000).copied().unwrap_or(0));
     let also = vec![
-        Figure::new("the median", at(500)),
-        Figure::new("the latest", real(late.last().copied().unwrap_or(0))),
-        Figure::new("alarms that rang", real(count(&late))),
+        Figure::new("the median", late.at(500)),
+        Figure::new("the latest", late.at(1_000)),
+        Figure::new("alarms that rang", real(late.rang)),
     ];
     let flush = 1_000.0 / bare::log(place, (1, 1), increments::bytes()?)?;
-    Ok(Pair::new(at(990), flush, also))
-}
-
-fn count<T>(of: &[T]) -> u64 {
-    u64::try_from(of.len()).unwrap_or(u64::MAX)
+    Ok(Pair::new(late.at(990), flush, also))
 }

@@ -9,11 +9,10 @@ use std::time::Duration;
 use sexton::clock::{Clock, SetClock, WallClock};
 use sexton::{Handler, Host, Message};
 
-use crate::actors::{Add, RingAt, Subject, host, limits, name, populate_from};
+use crate::actors::{Add, RingAt, Subject, host, limits, name};
 use crate::case::{Case, Figure, LOAD, Pair, Pairs, Target, Unit};
 use crate::load::{Load, all, block_on, closed_loop, mixed, rate, spread};
-use crate::place::Progress;
-use crate::stored::opened;
+use crate::stored::{make, opened};
 use crate::{BenchError, Place, alarms, calls, ending, increments, sends};
 
 /// A turn may cost 1.5 times as much.
@@ -108,8 +107,6 @@ const ROUNDS: u32 = 5;
 /// the index's free pages; and the journal.
 const BYTES_PER_ACTOR: u64 = 1_500;
 const BYTES_BESIDE: u64 = 2 << 30;
-/// After how many it is told how far it came. Chosen: a second or so.
-const TOLD_EACH: u64 = 50_000;
 
 fn one_million(place: &Place) -> Result<Pairs, BenchError> {
     let (_, grown) = grown(place, 1_000_000)?;
@@ -134,24 +131,6 @@ fn grown(place: &Place, full: u64) -> Result<(Pair, Vec<Pair>), BenchError> {
     let baseline = work(place, ("small", CALLED))?;
     let pairs = work(place, ("large", n))?.into_iter().zip(baseline);
     Ok((opening, pairs.map(|(ours, of)| Pair::new(ours, of, Vec::new())).collect()))
-}
-
-/// Makes a store of so many actors, closes it, and tells how far it came.
-fn make(place: &Place, of: (&str, u64)) -> Result<(), BenchError> {
-    let (store_name, total) = of;
-    let store = place.store(store_name)?;
-    block_on(async {
-        let host = host(store, limits(1), Arc::new(WallClock)).await?;
-        let mut done = 0;
-        while done < total {
-            let next = (done + TOLD_EACH).min(total);
-            populate_from(&host, done..next, |_| None).await?;
-            done = next;
-            place.tell(Progress { what: "actors stored", done, total });
-        }
-        // What was written to fill the store goes to its index now, and not while it is measured.
-        Ok(host.close().await?)
-    })
 }
 
 /// What is done in a second on a store of so many, in the order of [`growth`].
@@ -222,6 +201,7 @@ async fn any(host: &Host, n: u64, time: Duration) -> Result<f64, BenchError> {
 #[cfg(test)]
 mod tests {
     use crate::case::Effort;
+    use crate::place::Progress;
 
     use super::*;
 

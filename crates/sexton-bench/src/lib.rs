@@ -28,6 +28,7 @@ mod memory;
 mod arrivals;
 mod offered;
 mod overload;
+mod ringing;
 mod growth;
 
 use std::io;

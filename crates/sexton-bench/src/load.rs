@@ -178,3 +178,19 @@ pub(crate) fn index(n: u64, of: usize) -> usize {
 pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Seen to fail with a factor that ends in five.
+    #[test]
+    fn whoever_is_spread_over_is_met_once() {
+        for n in [1, 1_000, 10_000, 50_000, 1_000_000] {
+            let met: BTreeSet<u64> = (0..n).map(|nth| spread(nth, n)).collect();
+            assert_eq!(u64::try_from(met.len()).unwrap(), n);
+        }
+    }
+}

@@ -51,7 +51,7 @@ pub(crate) async fn chained(host: &Host, times: u64) -> Result<f64, BenchError> 
 fn fans(place: &Place) -> Result<Pair, BenchError> {
     const AT_ONCE: u64 = 1_000;
     let fans = place.size(60);
-    // What is sent shares its flushes: with hundreds at least, and with thousands where all four are.
+    // A fan answers before its sends are taken, so that thousands wait for one flush.
     measured(place, 1_024, async move |host| {
         let first = host.clone();
         let begun = all(4, fans, move |fan| {

@@ -9,9 +9,10 @@ use sexton::clock::{Stopwatch, WallClock};
 use sexton::{Store, key};
 use sexton_store::EmbeddedStore;
 
-use crate::actors::{Add, handles, host, limits, populate};
+use crate::actors::{Add, handles, host, limits, populate_from};
 use crate::case::{Case, Figure, Pair, Target, Unit};
 use crate::load::{all, block_on, milliseconds, rate, spread};
+use crate::place::Progress;
 use crate::{BenchError, Place, bare};
 
 pub(crate) const CASES: &[Case] = &[
@@ -32,19 +33,30 @@ pub(crate) const CASES: &[Case] = &[
     .must_be(Target::Most(3.0)),
 ];
 
-/// Makes a store of so many actors, and closes it.
-fn make(place: &Place, n: u64) -> Result<(), BenchError> {
-    let store = place.store("store")?;
+/// After how many it is told how far it came. Chosen: a second or so.
+const TOLD_EACH: u64 = 50_000;
+
+/// Makes a store of so many actors, closes it, and tells how far it came.
+pub(crate) fn make(place: &Place, of: (&str, u64)) -> Result<(), BenchError> {
+    let (store_name, total) = of;
+    let store = place.store(store_name)?;
     block_on(async {
         let host = host(store, limits(1), Arc::new(WallClock)).await?;
-        populate(&host, n, |_| None).await?;
+        let mut done = 0;
+        while done < total {
+            let next = (done + TOLD_EACH).min(total);
+            populate_from(&host, done..next, |_| None).await?;
+            done = next;
+            place.tell(Progress { what: "actors stored", done, total });
+        }
+        // What was written to fill the store goes to its index now, and not while it is measured.
         Ok(host.close().await?)
     })
 }
 
 fn activation(place: &Place) -> Result<Pair, BenchError> {
     let n = place.size(1_000_000);
-    make(place, n)?;
+    make(place, ("store", n))?;
     let reads = place.size(200_000);
     let store = place.store("store")?;
     let baseline = point_reads(&store, (reads, n))?;
@@ -87,7 +99,7 @@ fn point_reads(store: &EmbeddedStore, (reads, n): (u64, u64)) -> Result<f64, Ben
 }
 
 fn opening(place: &Place, full: u64) -> Result<Pair, BenchError> {
-    make(place, place.size(full))?;
+    make(place, ("store", place.size(full)))?;
     opened(place, "store")
 }
 

@@ -149,36 +149,24 @@ pub fn run(args: &BenchArgs, clock: impl Fn() -> f64, out: &mut dyn Write) -> Re
     let is_told = args.json.as_deref() != Some(Path::new("-"));
     let mut alone = Alone::new(&root, args, chosen.len());
     let began = clock();
-    let mut failed = None;
-    for case in &chosen {
-        match alone.pairs(case) {
-            Ok(pairs) => {
-                let measured = Measured::new(case, pairs);
-                alone.quiet(|| line(&measured, earlier.as_ref(), is_told, out))?;
-                bench.cases.push(measured);
-            }
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
-        }
-    }
+    let ended: Result<(), RunError> = chosen.iter().try_for_each(|case| {
+        let measured = Measured::new(case, alone.pairs(case)?);
+        alone.quiet(|| line(&measured, earlier.as_ref(), is_told, out))?;
+        bench.cases.push(measured);
+        Ok(())
+    });
     alone.finish();
+    let missed = bench.cases.iter().filter(|case| case.is_reached() == Some(false)).count();
     if let Some(merged) = merged {
         bench.merge(merged);
     }
-    if let Some(error) = failed {
-        // What was measured until then took its time; a page of a part would say that it is all.
-        tell_json(args, &bench, out)?;
-        return Err(error);
-    }
+    // What was measured until a case failed took its time; a page of a part would say that it is all.
     tell_json(args, &bench, out)?;
+    ended?;
     args.docs.as_deref().map_or(Ok(()), |directory| write_page(directory, &bench))?;
     if is_told {
-        let missed = bench.cases.iter().filter(|case| case.is_reached() == Some(false)).count();
         let took = duration(clock() - began);
-        let n = u64::try_from(bench.cases.len()).unwrap_or(0);
-        let n = counted(n, "case", "cases");
+        let n = counted(u64::try_from(chosen.len()).unwrap_or(0), "case", "cases");
         writeln!(out, "\n{n} in {took}; {missed} below their target")?;
     }
     Ok(())

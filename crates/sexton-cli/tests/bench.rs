@@ -59,7 +59,13 @@ fn cases_of_an_earlier_run_stand_beside_new_ones_if_they_are_of_their_kind() {
     assert!(measured("turn-1-256", "--runs=1", &["--json", &first]).status.success());
     let merged = measured("call-1-1", "--runs=1", &["--merge", &first, "--json", &both]);
     assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    let said = String::from_utf8_lossy(&merged.stdout).into_owned();
+    assert!(said.contains("\n1 case in "), "only what was measured now: {said}");
     assert_eq!(names("both.json"), ["call-1-1", "turn-1-256"]);
+    assert!(
+        measured("call-1-1", "--runs=1", &["--merge", &both, "--json", &both]).status.success()
+    );
+    assert_eq!(names("both.json"), ["call-1-1", "turn-1-256"], "measured anew, and there once");
     let other = measured("call-1-1", "--runs=2", &["--merge", &first]);
     let error = String::from_utf8_lossy(&other.stderr);
     assert_eq!(other.status.code(), Some(2), "{error}");
@@ -67,6 +73,33 @@ fn cases_of_an_earlier_run_stand_beside_new_ones_if_they_are_of_their_kind() {
         error.contains("first.json is of 1 run on") && error.contains("this is 2 runs"),
         "{error}"
     );
+}
+
+/// Seen to fail where the first case that fails ends it all.
+#[test]
+fn what_was_measured_before_a_case_failed_is_kept_and_no_page_says_that_it_is_all() {
+    let folder = tempfile::tempdir().expect("the machine can do this");
+    let (list, json) = (folder.path().join("list.csv"), folder.path().join("measured.json"));
+    let text = "t_ms,kind,id,parent,event,info\n0,node,n1,,request,size=s;location=here\nx,y\n";
+    fs::write(&list, text).expect("the machine can do this");
+    let (dir, docs) = (folder.path().display(), folder.path().display());
+    let output = bench(&[
+        "call-1-1",
+        "replay",
+        "--exact",
+        "--quick",
+        "--runs=1",
+        &format!("--trace={}", list.display()),
+        &format!("--dir={dir}"),
+        &format!("--docs={docs}"),
+        &format!("--json={}", json.display()),
+    ]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("list.csv"), "{error}");
+    let kept: Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(kept["cases"][0]["name"], "call-1-1");
+    assert!(!folder.path().join("performance.md").exists());
 }
 
 /// The cases that a quick look at these measured, as JSON.
